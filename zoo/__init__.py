@@ -1,0 +1,1 @@
+"""Shapes, parameters, MACs and memory of any PyTorch model."""

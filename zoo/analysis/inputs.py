@@ -1,0 +1,145 @@
+"""How a user says what a model runs on.
+
+One input is a word: `1,3,96,96`, `1x3x96x96`, `1,128:int64`, `f32[1,3,96,96]`, `x=1,3,96,96`,
+`ids=1,128@ints:30522` (token ids below 30,522) or `x=1,3,8,8@random`. No run looks at values, so
+`@random` and `@ints:vocab` say the dtype. Nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from zoo.analysis.records import DTYPES, TensorSpec
+from zoo.errors import InputError, did_you_mean
+
+SHORT = {short: name for name, (short, _) in DTYPES.items()}
+ALIASES = {"float": "float32", "double": "float64", "half": "float16", "long": "int64", "int": "int32"}
+MOST = 2**63 - 1
+"""Elements that a tensor can have."""
+WORDS = "Write 1,3,224,224, 1,128:int64, f32[1,3,224,224] or name=1,3,224,224."
+
+_NAMED = re.compile(r"^([A-Za-z_]\w*)=(.*)$", re.DOTALL)
+_SHORT_FORM = re.compile(r"^([A-Za-z]\w*)\[(.*)\]$", re.DOTALL)
+
+
+class InputWord(NamedTuple):
+    """One input, read."""
+
+    name: str | None
+    """Argument of `forward`; None for one given by position."""
+    spec: TensorSpec
+    """Its shape and dtype."""
+    typed: bool
+    """Whether the dtype was said, and was not filled in."""
+
+
+def dtype_of(word: str, what: str) -> str:
+    """torch's dtype name for a user's word.
+
+    Args:
+        word: `float32`, `f32`, `torch.float32` or `half`.
+        what: The whole input, for the message.
+
+    Raises:
+        InputError: No dtype is called so.
+    """
+    plain = word.strip().removeprefix("torch.")
+    name = ALIASES.get(plain, SHORT.get(plain, plain))
+    if name not in DTYPES:
+        known = [*DTYPES, *ALIASES]
+        hint = did_you_mean(plain, known, f"Known: {', '.join(DTYPES)}.")
+        raise InputError(repr(what), f"no dtype is called {word.strip()!r}", hint)
+    return name
+
+
+def dims_of(word: str, what: str) -> tuple[int, ...]:
+    """Dims of `1,3,96,96` or `1x3x96x96`.
+
+    Raises:
+        InputError: Letters, zeros, negative numbers, nothing at all, or more elements than a tensor has.
+    """
+    parts = re.split(r"[,x×]", word.strip())
+    if not word.strip():
+        raise InputError(repr(what), "it has no dims", WORDS)
+    dims = []
+    for part in parts:
+        text = part.strip()
+        if not re.fullmatch(r"[+-]?\d+", text):
+            reason = f"{text!r} is not a whole number" if text else "a dim is missing between commas"
+            raise InputError(repr(what), reason, WORDS)
+        dim = int(text) if len(text) <= 40 else MOST + 1
+        if dim <= 0:
+            raise InputError(repr(what), f"dim {text} is not positive", WORDS)
+        dims.append(dim)
+    return checked(tuple(dims), what)
+
+
+def checked(dims: tuple[int, ...], what: str) -> tuple[int, ...]:
+    """`dims`, where a tensor can have them.
+
+    Raises:
+        InputError: Not positive, or too many elements.
+    """
+    numel = 1
+    for dim in dims:
+        if dim <= 0:
+            raise InputError(repr(what), f"dim {dim} is not positive", WORDS)
+        numel *= dim
+    if numel > MOST // 16:
+        raise InputError(repr(what), "that is more elements than a tensor can have", "Give smaller dims.")
+    return dims
+
+
+def parse(word: str) -> InputWord:
+    """Read one input.
+
+    Raises:
+        InputError: It is none of the forms above.
+
+    Example:
+        >>> parse("ids=1,128:int64").spec
+        TensorSpec(shape=(1, 128), dtype='int64', device='cpu')
+        >>> str(parse("f32[1,3,96,96]").spec)
+        'f32[1,3,96,96]'
+    """
+    named = _NAMED.match(word.strip())
+    name, rest = (named.group(1), named.group(2)) if named else (None, word.strip())
+    rest, _, values = rest.partition("@")
+    dtype = _values_dtype(values, word) if values or "@" in word else None
+    short = _SHORT_FORM.match(rest.strip())
+    if short:
+        dtype, dims = dtype_of(short.group(1), word), short.group(2)
+        if not dims.strip():
+            return InputWord(name, TensorSpec((), dtype), typed=True)
+    else:
+        dims, colon, said = rest.partition(":")
+        if colon:
+            dtype = dtype_of(said, word)
+    shape = dims_of(dims, word)
+    return InputWord(name, TensorSpec(shape, dtype or "float32"), typed=dtype is not None)
+
+
+def _values_dtype(values: str, word: str) -> str:
+    """Dtype of what stands after `@`."""
+    if values == "random":
+        return "float32"
+    kind, _, vocabulary = values.partition(":")
+    if kind == "ints" and (not vocabulary or (vocabulary.isdigit() and int(vocabulary) > 0)):
+        return "int64"
+    raise InputError(repr(word), f"@{values} is not a kind of values", "Write @random or @ints:vocab.")
+
+
+def parse_all(words: Iterable[str]) -> tuple[InputWord, ...]:
+    """Read several inputs.
+
+    Raises:
+        InputError: One cannot be read, or two have one name.
+    """
+    read = tuple(parse(word) for word in words)
+    names = [one.name for one in read if one.name is not None]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(name, "it is given twice", "Give each input once.")
+    return read

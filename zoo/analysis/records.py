@@ -1,0 +1,357 @@
+"""What one run of a model leaves behind, and what an analysis says about it.
+
+A `Trace` is everything that happened in a run; a `Report` is a table made from it. All records are
+frozen, hold no tensor and no torch, and survive a round trip through JSON without loss
+(`zoo.analysis.storage_format`). Bytes are bytes, MACs are multiply-accumulates, shapes are outermost first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, Literal
+
+TRACE_SCHEMA = "zoo.trace/1"
+REPORT_SCHEMA = "zoo.report/1"
+
+Phase = Literal["forward", "backward", "optimizer"]
+Role = Literal[
+    "parameter", "gradient", "optimizer", "saved", "temporary", "input", "output", "buffer"
+]
+Severity = Literal["info", "warning", "error"]
+
+DTYPES: Mapping[str, tuple[str, int]] = {
+    "float64": ("f64", 8),
+    "float32": ("f32", 4),
+    "float16": ("f16", 2),
+    "bfloat16": ("bf16", 2),
+    "float8_e4m3fn": ("f8e4m3fn", 1),
+    "float8_e5m2": ("f8e5m2", 1),
+    "float8_e4m3fnuz": ("f8e4m3fnuz", 1),
+    "float8_e5m2fnuz": ("f8e5m2fnuz", 1),
+    "float8_e8m0fnu": ("f8e8m0fnu", 1),
+    "int64": ("i64", 8),
+    "int32": ("i32", 4),
+    "int16": ("i16", 2),
+    "int8": ("i8", 1),
+    "uint64": ("u64", 8),
+    "uint32": ("u32", 4),
+    "uint16": ("u16", 2),
+    "uint8": ("u8", 1),
+    "bool": ("bool", 1),
+    "complex32": ("c32", 4),
+    "complex64": ("c64", 8),
+    "complex128": ("c128", 16),
+    "qint8": ("qi8", 1),
+    "quint8": ("qu8", 1),
+    "qint32": ("qi32", 4),
+}
+"""torch's dtype name -> the short name that specs are written with, bytes an element."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """A tensor's description, without its data. Written `f32[1,3,96,96]`."""
+
+    shape: tuple[int, ...]
+    """Lengths, outermost first."""
+    dtype: str = "float32"
+    """torch's name of the element type, without `torch.`."""
+    device: str = "cpu"
+    """Where it lies in the run that is described, which need not be where the run was traced."""
+
+    @property
+    def numel(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes if stored dense and contiguous."""
+        return self.numel * DTYPES[self.dtype][1] if self.dtype in DTYPES else self.numel
+
+    def __str__(self) -> str:
+        short = DTYPES[self.dtype][0] if self.dtype in DTYPES else self.dtype
+        return f"{short}[{','.join(map(str, self.shape))}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A learned tensor. A tied one is one record with several names."""
+
+    names: tuple[str, ...]
+    """Every path it is reached by; the first is the one that `named_parameters` gives."""
+    spec: TensorSpec
+    """Shape, dtype and device."""
+    trainable: bool
+    """Whether gradients reach it (`requires_grad`)."""
+    module: str
+    """Path of the module that owns it under its first name."""
+    used: bool
+    """Whether any operator of the run read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """A tensor that a module keeps and does not learn."""
+
+    names: tuple[str, ...]
+    """Every path it is reached by."""
+    spec: TensorSpec
+    """Shape, dtype and device."""
+    module: str
+    """Path of the module that owns it under its first name."""
+    used: bool
+    """Whether any operator of the run read it."""
+    persistent: bool = True
+    """Whether it is part of the state dict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submodule:
+    """A module that the model holds, called or not."""
+
+    path: str
+    """Its first path; the root's is empty."""
+    type: str
+    """Name of its class."""
+    names: tuple[str, ...]
+    """Every path it is reached by; more than one where it is shared."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleCall:
+    """One call of one module. A module called twice has two."""
+
+    index: int
+    """Position in the order in which calls began; the root call is 0."""
+    path: str
+    """Where the caller reached the module; the root's is empty."""
+    type: str
+    """Name of its class."""
+    depth: int
+    """Number of calls around it; the root call's is 0."""
+    parent: int | None
+    """Index of the call around it; None for the root call."""
+    inputs: tuple[TensorSpec, ...]
+    """Tensors among its arguments, in order."""
+    outputs: tuple[TensorSpec, ...] | None
+    """Tensors among its results, in order; None where the call did not return."""
+    training: bool
+    """The module's training flag in this call."""
+    module: str = ""
+    """The module's first path (`Submodule.path`), whichever way the caller reached it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one operator costs."""
+
+    macs: int = 0
+    """Multiply-accumulates of a contraction."""
+    flops: int = 0
+    """Pointwise FLOPs: one per output element of elementwise operators, one per input element of
+    reductions and normalisation. The FLOPs of a contraction are 2 x `macs` and not in here."""
+    bytes_read: int = 0
+    """Bytes of the operands, each once."""
+    bytes_written: int = 0
+    """Bytes of the results, each once; a view writes none."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpCall:
+    """One operator that reached the device."""
+
+    index: int
+    """Position in the run."""
+    op: str
+    """Name with its overload: `aten.addmm.default`."""
+    call: int
+    """Index of the innermost module call it belongs to."""
+    phase: Phase
+    """Part of the training step."""
+    inputs: tuple[TensorSpec, ...]
+    """Tensors among its arguments, in order."""
+    outputs: tuple[TensorSpec, ...]
+    """Tensors among its results, in order."""
+    cost: Cost | None
+    """None where no formula covers the operator: unknown, not free."""
+    source: str | None
+    """`file:line` of the code that asked for it; None where no line outside torch did."""
+    new_bytes: int = 0
+    """Bytes of the storages it allocated; 0 for views and results written in place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A block of memory. Peak memory is a fold over these."""
+
+    id: int
+    """Number in the order of birth."""
+    nbytes: int
+    """Bytes it holds."""
+    device: str
+    """Where it lies."""
+    role: Role
+    """What it is for."""
+    born: int
+    """Index of the operator that allocated it; -1 where it was there before the run."""
+    died: int | None
+    """Index of the operator after which it was freed; None where it outlives the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A copy between devices, or a wait of the host for a device."""
+
+    kind: str
+    """`copy` or the name of the operation that waits (`item`, `nonzero`, ...)."""
+    nbytes: int
+    """Bytes moved."""
+    source_device: str
+    """From here."""
+    target_device: str
+    """To here."""
+    blocking: bool
+    """Whether the host waits."""
+    op: int | None
+    """Index of the operator; None where no operator ran."""
+    call: int
+    """Index of the innermost module call it belongs to."""
+    source: str | None
+    """`file:line` of the code that asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Where and why a run broke."""
+
+    call: int
+    """Index of the innermost module call that did not return."""
+    op: str | None
+    """Operator that raised; None where the user's own code did."""
+    message: str
+    """What went wrong, in one line: what it got, what it wanted."""
+    inputs: tuple[TensorSpec, ...]
+    """Tensors that the failing operator, or else the failing module, was given."""
+    source: str | None
+    """`file:line` of the code that raised."""
+    hint: str | None = None
+    """What to try."""
+    error: str = ""
+    """Type and text of the exception, as it was raised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something a reader must know to read the figures right."""
+
+    severity: Severity
+    """How much it matters."""
+    code: str
+    """A word to filter by: `uncounted-op`, `data-dependent`, `unused-parameter`, ..."""
+    text: str
+    """One sentence."""
+    where: str | None = None
+    """Module path or `file:line`."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """An input of the run."""
+
+    name: str
+    """The argument of `forward` that it is, with `.key` or `[i]` for parts of a nest."""
+    spec: TensorSpec
+    """Shape, dtype and device."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Where a model came from."""
+
+    name: str
+    """What the user called it, or the class's name."""
+    plugin: str | None = None
+    """The plugin that registered it; None for the user's own."""
+    factory: str | None = None
+    """`module:attribute` that built it."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments that it was built with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Everything that happened in one run."""
+
+    model: ModelInfo
+    """What ran."""
+    inputs: tuple[InputSpec, ...]
+    """What it ran on, in the order of `forward`'s arguments."""
+    modules: tuple[Submodule, ...]
+    """What the model is made of, in the order of `named_modules`."""
+    calls: tuple[ModuleCall, ...]
+    """Module calls in the order in which they began; empty only where nothing was called."""
+    ops: tuple[OpCall, ...]
+    """Operators in the order in which they ran."""
+    parameters: tuple[Parameter, ...]
+    """Distinct parameters in the order of `named_parameters`."""
+    buffers: tuple[Buffer, ...]
+    """Distinct buffers in the order of `named_buffers`."""
+    storages: tuple[Storage, ...] = ()
+    """Blocks of memory that the run used."""
+    transfers: tuple[Transfer, ...] = ()
+    """Copies between devices and waits."""
+    failure: Failure | None = None
+    """Where the run broke; None where it reached its end."""
+    notes: tuple[Note, ...] = ()
+    """What was assumed on the way."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Python, torch and zoo."""
+    schema: str = TRACE_SCHEMA
+    """Form of this record."""
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...] | None:
+        """The model's outputs; None where the run broke."""
+        return self.calls[0].outputs if self.calls else None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What a figure in a table means."""
+
+    name: str
+    """Key of the figure in each row."""
+    unit: str
+    """`MAC`, `FLOP`, `B`, `1` for counts, `` for text."""
+    meaning: str
+    """One sentence."""
+
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A table with its totals and what must be said beside it."""
+
+    report: str
+    """Which analysis made it."""
+    model: ModelInfo
+    """What it is about."""
+    inputs: tuple[InputSpec, ...]
+    """What the model ran on."""
+    columns: tuple[Column, ...]
+    """The figures of a row, in reading order."""
+    rows: tuple[Row, ...]
+    """One mapping a row."""
+    totals: Mapping[str, Any]
+    """Figures of the whole."""
+    notes: tuple[Note, ...] = ()
+    """What a reader must know."""
+    failure: Failure | None = None
+    """Where the run broke; its rows end there."""
+    schema: str = REPORT_SCHEMA
+    """Form of this record."""

@@ -1,0 +1,64 @@
+"""How any model is built without allocating a weight.
+
+Every operator of the constructor goes through a dispatch mode that sends uninitialised, random and large
+tensors to the meta device and leaves small constants real (`linspace(...).item()`, buffers computed from
+`arange`). A constructor that asks a blank tensor for a value gets 1. Nothing of torch is patched.
+
+Not covered: constructors that read weights from a file, or hand raw memory to another library.
+"""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from zoo.analysis.tracer.modes import BlankMode
+
+T = TypeVar("T")
+
+
+@contextmanager
+def random_state_kept() -> Iterator[None]:
+    """Seed Python's and torch's CPU random number generators, and give them back as they were."""
+    python, generator = random.getstate(), torch.get_rng_state()
+    random.seed(0)
+    torch.default_generator.manual_seed(0)
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        torch.set_rng_state(generator)
+
+
+@contextmanager
+def without_weights() -> Iterator[None]:
+    """Inside, new tensors are blank (on the meta device) unless they are small constants."""
+    with random_state_kept(), warnings.catch_warnings(), BlankMode():
+        warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
+        warnings.filterwarnings("ignore", message="Lazy modules are a new feature")
+        yield
+
+
+def skeleton(build: Callable[[], T]) -> T:
+    """Call `build` so that no weight is allocated; its parameters lie on the meta device.
+
+    Args:
+        build: Returns an `nn.Module`.
+
+    Returns:
+        What `build` returned.
+    """
+    with without_weights():
+        return build()
+
+
+def weight_bytes(model: nn.Module) -> int:
+    """Bytes of parameters and buffers that hold data in memory."""
+    held = [*model.parameters(), *model.buffers()]
+    return sum(t.numel() * t.element_size() for t in held if not t.is_meta and t.numel())

@@ -1,0 +1,1 @@
+"""Runs a model once on tensors without data and writes down all that happens."""

@@ -1,0 +1,221 @@
+"""How a run looks as if it took place on the device that was asked for.
+
+Blank tensors lie on torch's meta device. The model's own code must not see that: a branch on
+`x.device.type == "cuda"` goes the way it would go there, `.cuda()` and `.to("cuda:1")` work without a
+driver, and `.numpy()`, `.tolist()` and `print` of a blank tensor give its stand-in values.
+
+This mode sees the calls that the model's own Python code makes. Inside torch's own Python functions it is
+off (torch turns a function mode off while it handles a call); there, the meta device is seen, and
+`BlankMode` reads it as the device that was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from zoo.analysis.tracer.blank import blank_like, replace_tensors
+from zoo.analysis.tracer.modes import BlankMode
+
+_GET_DEVICE = torch.Tensor.device.__get__  # type: ignore[attr-defined]
+_FLAGS = {
+    getattr(torch.Tensor, f"is_{kind}").__get__: kind
+    for kind in ("cpu", "cuda", "meta", "xpu", "mps", "hpu", "ipu", "xla", "mtia", "maia", "vulkan")
+    if hasattr(torch.Tensor, f"is_{kind}")
+}
+_CHECKS_DEVICES = {
+    getattr(torch._VF, name)
+    for name in (
+        "lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"
+    )
+} | {torch.nn.functional.scaled_dot_product_attention}
+"""Functions whose C++ code compares the devices of their operands before any operator runs."""
+_LEGACY = {
+    torch.float32: "Float",
+    torch.float64: "Double",
+    torch.float16: "Half",
+    torch.bfloat16: "BFloat16",
+    torch.int64: "Long",
+    torch.int32: "Int",
+    torch.int16: "Short",
+    torch.int8: "Char",
+    torch.uint8: "Byte",
+    torch.bool: "Bool",
+}
+"""Names that `Tensor.type()` gives dtypes."""
+_FROM_DATA = {torch.tensor, torch.as_tensor, torch.asarray, torch.scalar_tensor}
+_TO_KIND = {
+    getattr(torch.Tensor, kind): kind
+    for kind in ("cuda", "cpu", "xpu", "hpu", "ipu", "mtia")
+    if hasattr(torch.Tensor, kind)
+}
+
+
+class DeviceMode(TorchFunctionMode):
+    """Answers and rewrites what is said about devices.
+
+    Args:
+        blank: The mode below that runs the operators.
+    """
+
+    def __init__(self, blank: BlankMode) -> None:
+        super().__init__()
+        self.blank = blank
+        self._special: dict[Any, Callable[..., Any]] = {
+            _GET_DEVICE: self._device,
+            torch.Tensor.get_device: self._device_index,
+            torch.Tensor.to: self._to,
+            torch.Tensor.type: self._type,
+            torch.Tensor.numpy: self._numpy,
+            torch.Tensor.__array__: self._numpy,
+            torch.Tensor.tolist: self._tolist,
+            torch.Tensor.__format__: self._format,
+            torch.Tensor.__repr__: self._repr,
+            torch.Tensor.pin_memory: lambda tensor, *_, **__: tensor,
+            torch.Tensor.is_pinned: lambda *_, **__: False,
+        }
+        self._special.update({get: self._flag(kind) for get, kind in _FLAGS.items()})
+        self._special.update({move: self._move(kind) for move, kind in _TO_KIND.items()})
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:  # torch's signature
+        if self.blank.busy:
+            return func(*args, **(kwargs or {}))
+        special = self._special.get(func)
+        if special is not None:
+            return special(*args, **(kwargs or {}))
+        if kwargs and kwargs.get("device") is not None:
+            return self._with_device(func, args, kwargs)
+        if func in _CHECKS_DEVICES:
+            args, kwargs = replace_tensors((args, kwargs or {}), self._blanked)
+        return func(*args, **(kwargs or {}))
+
+    def _blanked(self, tensor: Tensor) -> Tensor:
+        """A floating point tensor without its data; sizes and indices keep theirs."""
+        return blank_like(tensor) if tensor.is_floating_point() and not tensor.is_meta else tensor
+
+    def _with_device(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Call `func`, whose `device` argument names a device of the simulation."""
+        place = self._normal(kwargs["device"])
+        if func in _FROM_DATA:
+            out = func(*args, **{**kwargs, "device": None})
+            return self._placed(out, place) if self._simulates(place) else out
+        return self._asking(place, func, args, {**kwargs, "device": torch.device("meta")})
+
+    def _asking(self, place: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        before, self.blank.target = self.blank.target, place
+        self._simulates(place)
+        try:
+            return func(*args, **kwargs)
+        finally:
+            self.blank.target = before
+
+    def _simulates(self, place: str) -> bool:
+        self.blank.simulating = self.blank.simulating or place != "cpu"
+        return self.blank.simulating
+
+    def _normal(self, device: Any) -> str:
+        """`cuda:0` for `cuda`, and for 0; the device of the run for `meta`."""
+        if isinstance(device, int):
+            kind = torch.device(self.blank.device).type
+            return f"{kind if kind != 'cpu' else 'cuda'}:{device}"
+        device = torch.device(device)
+        if device.type == "meta":
+            return self.blank.device
+        if device.type == "cpu":
+            return "cpu"
+        return f"{device.type}:{device.index or 0}"
+
+    def _placed(self, tensor: Tensor, place: str) -> Tensor:
+        tensor._zoo_device = place  # type: ignore[attr-defined]
+        return tensor
+
+    def _device(self, tensor: Tensor) -> torch.device:
+        return torch.device(self.blank.device_of(tensor))
+
+    def _device_index(self, tensor: Tensor) -> int:
+        index = self._device(tensor).index
+        return -1 if index is None else index
+
+    def _flag(self, kind: str) -> Callable[[Tensor], bool]:
+        return lambda tensor: self._device(tensor).type == kind
+
+    def _to(self, tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """`.to` of a device, a dtype, another tensor, or a device and a dtype."""
+        place = None
+        rest = list(args)
+        if "device" in kwargs:
+            asked = kwargs.pop("device")
+            place = None if asked is None else self._normal(asked)
+        elif rest and isinstance(rest[0], str | torch.device | int) and not isinstance(rest[0], bool):
+            place = self._normal(rest.pop(0))
+        elif rest and isinstance(rest[0], Tensor):
+            other = rest.pop(0)
+            place = self.blank.device_of(other)
+            kwargs["dtype"] = other.dtype
+        elif rest and rest[0] is None:
+            rest.pop(0)
+        if rest and isinstance(rest[0], torch.dtype):
+            kwargs["dtype"] = rest.pop(0)
+        if place is None or place == self.blank.device_of(tensor):
+            dtype = kwargs.pop("dtype", None) or tensor.dtype
+            return torch.Tensor.to(tensor, dtype, *rest, **kwargs)
+        kwargs.setdefault("dtype", tensor.dtype)
+        kwargs.update(zip(("non_blocking", "copy"), rest, strict=False))
+        copy = torch.ops.aten._to_copy.default
+        return self._asking(
+            place,
+            copy,
+            (tensor,),
+            {
+                "dtype": kwargs["dtype"],
+                "device": torch.device("meta"),
+                "non_blocking": bool(kwargs.get("non_blocking", False)),
+            },
+        )
+
+    def _move(self, kind: str) -> Callable[..., Any]:
+        def move(tensor: Tensor, device: Any = None, **kwargs: Any) -> Any:
+            place = kind if device is None else device
+            kwargs.pop("memory_format", None)
+            return self._to(tensor, place if kind != "cpu" else "cpu", **kwargs)
+
+        return move
+
+    def _type(self, tensor: Tensor, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if dtype is not None:
+            return torch.Tensor.type(tensor, dtype, *args, **kwargs)
+        name = _LEGACY.get(tensor.dtype, str(tensor.dtype).removeprefix("torch.").capitalize())
+        kind = self._device(tensor).type
+        return f"torch.{name}Tensor" if kind == "cpu" else f"torch.{kind}.{name}Tensor"
+
+    def _values(self, tensor: Tensor, asked: str) -> Tensor:
+        """Stand-in values, with a note that they were asked for."""
+        if not self.blank.is_blank(tensor):
+            return tensor
+        self.blank.hints.taken_as_ones(asked)
+        self.blank.busy, busy = True, self.blank.busy
+        try:
+            return self.blank.stand_in(tensor)
+        finally:
+            self.blank.busy = busy
+
+    def _numpy(self, tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+        values = self._values(tensor, "numpy")
+        return values.numpy() if not args else values.__array__(*args)
+
+    def _tolist(self, tensor: Tensor) -> Any:
+        return self._values(tensor, "tolist").tolist()
+
+    def _repr(self, tensor: Tensor, **_: Any) -> str:
+        return f"tensor(..., size={tuple(tensor.shape)}, device='{self._device(tensor)}')"
+
+    def _format(self, tensor: Tensor, spec: str) -> str:
+        if tensor.dim() == 0:
+            return format(tensor.item(), spec)
+        return self._repr(tensor)

@@ -1,0 +1,165 @@
+"""How what the caller gives becomes the arguments of `forward`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zoo.analysis.inputs import checked, parse
+from zoo.analysis.records import TensorSpec
+from zoo.analysis.tracer.blank import KEEPS_DATA, META, blank_like
+from zoo.analysis.tracer.modes import SMALL
+from zoo.errors import InputError
+
+
+class Maker:
+    """Makes tensors of a run from shapes, words, specs and real tensors.
+
+    Args:
+        dtype: Of inputs whose dtype was not said.
+        cast: What floating point inputs are cast to; None leaves them.
+        device: Where inputs are said to lie.
+    """
+
+    def __init__(self, dtype: torch.dtype, cast: torch.dtype | None, device: str) -> None:
+        self.dtype, self.cast, self.device = dtype, cast, device
+
+    def make(self, value: Any) -> Any:
+        """A shape, word, spec, array or real tensor as a tensor of the run; nests keep their form.
+
+        Raises:
+            InputError: A word or shape that is none.
+        """
+        if isinstance(value, Tensor):
+            return self._twin(value)
+        if isinstance(value, TensorSpec):
+            return self._blank(value, typed=True)
+        if isinstance(value, str):
+            word = parse(value)
+            return self._blank(word.spec, word.typed)
+        if is_shape(value):
+            return self._blank(TensorSpec(checked(tuple(value), str(tuple(value)))), typed=False)
+        if isinstance(value, Mapping):
+            items = {key: self.make(item) for key, item in value.items()}
+            return type(value)(items) if type(value) is not dict else items  # type: ignore[call-arg]
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return type(value)(*map(self.make, value))
+        if isinstance(value, list | tuple):
+            return type(value)(map(self.make, value))
+        if type(value).__module__ == "numpy" and hasattr(value, "__array_interface__"):
+            return self._twin(torch.from_numpy(value))
+        return value
+
+    def _blank(self, spec: TensorSpec, typed: bool) -> Tensor:  # noqa: FBT001 - private
+        dtype = getattr(torch, spec.dtype) if typed else self.dtype
+        return torch.empty(spec.shape, dtype=self._cast(dtype), device=META)
+
+    def _cast(self, dtype: torch.dtype) -> torch.dtype:
+        return self.cast if self.cast is not None and dtype.is_floating_point else dtype
+
+    def _twin(self, tensor: Tensor) -> Tensor:
+        """Blank, or with its data where that is small and may steer the run."""
+        numel = tensor.numel()
+        counts = not tensor.is_floating_point() and not tensor.is_complex()
+        if not tensor.is_meta and (numel <= SMALL or (counts and numel <= KEEPS_DATA)):
+            twin = tensor.detach().cpu().clone().to(self._cast(tensor.dtype))
+            twin._zoo_device = self.device  # type: ignore[attr-defined]
+            return twin
+        return blank_like(tensor.detach(), self._cast(tensor.dtype))
+
+
+def is_shape(value: Any) -> bool:
+    """Whether a value reads as a shape: a tuple, list or torch.Size of whole numbers, not empty."""
+    if not isinstance(value, tuple | list) or hasattr(value, "_fields") or not value:
+        return False
+    return all(isinstance(dim, int) and not isinstance(dim, bool) for dim in value)
+
+
+def input_dtype(model: nn.Module) -> torch.dtype:
+    """The model's own floating point dtype, which inputs without one take."""
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            return parameter.dtype
+    return torch.float32
+
+
+def split_named(inputs: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Positional inputs and those given as words with a name."""
+    positional: list[Any] = []
+    named: dict[str, Any] = {}
+    for value in inputs:
+        word = parse(value) if isinstance(value, str) else None
+        if word is not None and word.name is not None:
+            if word.name in named:
+                raise InputError(word.name, "it is given twice", "Give each input once.")
+            named[word.name] = value
+        else:
+            positional.append(value)
+    return positional, named
+
+
+def wants(model: nn.Module) -> str:
+    """`forward`'s arguments in words."""
+    try:
+        parameters = inspect.signature(model.forward).parameters.values()
+    except (TypeError, ValueError):
+        return "what it takes"
+    words = []
+    for parameter in parameters:
+        optional = parameter.default is not inspect.Parameter.empty
+        stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+        words.append(f"[{parameter.name}]" if optional else f"{stars}{parameter.name}")
+    return f"({', '.join(words)})"
+
+
+def check_fits(model: nn.Module, positional: Sequence[Any], named: Mapping[str, Any]) -> None:
+    """Check that `forward` takes these inputs.
+
+    Raises:
+        InputError: Too few or many, or a name that it does not take.
+    """
+    try:
+        signature = inspect.signature(model.forward)
+    except (TypeError, ValueError):
+        return
+    parameters = signature.parameters
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for name in named:
+        if name not in parameters and not open_ended:
+            raise InputError(
+                name, f"{type(model).__name__}.forward takes no such input", f"It wants {wants(model)}."
+            )
+    try:
+        signature.bind(*positional, **named)
+    except TypeError as error:
+        count = len(positional) + len(named)
+        got = "none was given" if count == 0 else f"{count} given"
+        raise InputError(
+            f"of {type(model).__name__}",
+            f"{got}, forward wants {wants(model)}: {error}",
+            "Give one --input for each, in that order or by name.",
+        ) from None
+
+
+def names_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[tuple[str, Tensor]]:
+    """Each tensor among the arguments with the name of the argument it is, or is part of."""
+    try:
+        bound = inspect.signature(model.forward).bind(*args, **kwargs).arguments
+    except (TypeError, ValueError):
+        bound = {f"input{i}": value for i, value in enumerate(args)} | dict(kwargs)
+    return [found for name, value in bound.items() for found in _named(name, value)]
+
+
+def _named(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(value, Tensor):
+        yield name, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _named(f"{name}.{key}", item)
+    elif isinstance(value, list | tuple):
+        for position, item in enumerate(value):
+            yield from _named(f"{name}[{position}]", item)

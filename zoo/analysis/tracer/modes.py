@@ -1,0 +1,306 @@
+"""How operators run on blank tensors.
+
+`BlankMode` sees each operator below autograd. It decides whether the result has data (`blank.py`), answers
+what depends on values (`hints.py`, `depends.py`), tells an observer, and returns the result. Operators
+that have no meta kernel run on zeros on the CPU where that is small, which says their output's shape.
+
+Overriding `_should_skip_dynamo` keeps torch from wrapping the handler in `torch._dynamo.disable`, whose
+import takes longer than all the rest (1.1 s).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from zoo.analysis.tracer import depends, shapes
+from zoo.analysis.tracer.blank import (
+    CPU,
+    KEEPS_DATA,
+    META,
+    RANDOM,
+    UNINITIALISED,
+    Spoiled,
+    blank_like,
+    factory_numel,
+    packet_name,
+    replace_tensors,
+    tensors_in,
+)
+from zoo.analysis.tracer.hints import Hints
+
+SMALL = 64
+"""Most elements of a blank tensor that carries stand-in values."""
+GROWS = 2_048
+"""Elements of operands from which on a result's size is looked at before it is computed with data."""
+FALLBACK_BYTES = 64_000_000
+"""Most bytes that an operator without a meta kernel is run on."""
+
+
+class Observer(Protocol):
+    """What is told of each operator."""
+
+    def saw(
+        self,
+        func: Any,
+        given: Sequence[Tensor],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        out: Any,
+    ) -> None:
+        """An operator ran."""
+
+    def failed(self, func: Any, given: Sequence[Tensor], error: BaseException) -> None:
+        """An operator raised."""
+
+    def ran_on_zeros(self, func: Any) -> None:
+        """An operator without a meta kernel ran on zeros."""
+
+
+def _is_whole(dtype: torch.dtype | None) -> bool:
+    return dtype is not None and not dtype.is_floating_point and not dtype.is_complex
+
+
+def _on_cpu(kwargs: Mapping[str, Any]) -> bool:
+    device = kwargs.get("device")
+    return device is None or device.type == "cpu"
+
+
+class BlankMode(TorchDispatchMode):
+    """Runs operators on tensors without data.
+
+    Args:
+        hints: Answers what depends on values.
+        observer: Is told of each operator.
+        device: Where blank tensors are said to lie.
+    """
+
+    def __init__(
+        self, hints: Hints | None = None, observer: Observer | None = None, device: str = "cpu"
+    ) -> None:
+        super().__init__()
+        self.hints = hints or Hints()
+        self.observer = observer
+        self.device = device
+        self.simulating = device != "cpu"
+        self.target: str | None = None
+        """Device that the running call asked for, in the words of the simulation."""
+        self.busy = False
+        """Whether an operator is being handled, so that what is asked of a tensor is the truth."""
+        self.spoiled = Spoiled()
+        self._names: dict[Any, str] = {}
+        self._rules: dict[Any, shapes.Rule | None] = {}
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:  # torch's signature
+        kwargs = kwargs or {}
+        outer, self.busy = self.busy, True
+        given = list(tensors_in(args))
+        if kwargs:
+            given.extend(tensors_in(kwargs))
+        try:
+            out = self._run(func, given, args, kwargs)
+            if self.simulating:
+                self._place(given, kwargs, out)
+        except Exception as error:
+            if self.observer is not None:
+                self.observer.failed(func, given, error)
+            raise
+        finally:
+            self.busy = outer
+        if self.observer is not None:
+            self.observer.saw(func, given, args, kwargs, out)
+        return out
+
+    def is_blank(self, tensor: Tensor) -> bool:
+        """Whether a tensor's data is unknown."""
+        return tensor.is_meta or tensor in self.spoiled
+
+    def device_of(self, tensor: Tensor) -> str:
+        """Where a tensor is said to lie."""
+        if not self.simulating:
+            return "cpu"
+        said = getattr(tensor, "_zoo_device", None)
+        return said or (self.device if tensor.is_meta else "cpu")
+
+    def stand_in(self, tensor: Tensor) -> Tensor:
+        """Data for a tensor that may have none: its own, its stand-in values, or ones."""
+        if not self.is_blank(tensor):
+            return tensor
+        value = getattr(tensor, "_zoo_value", None)
+        return torch.ones(tensor.shape, dtype=tensor.dtype) if value is None else value
+
+    def _name(self, func: Any) -> str:
+        name = self._names.get(func)
+        if name is None:
+            name = self._names[func] = packet_name(func)
+        return name
+
+    def _run(self, func: Any, given: list[Tensor], args: Any, kwargs: dict[str, Any]) -> Any:
+        name = self._name(func)
+        if name in UNINITIALISED or name in RANDOM:
+            if name == "empty" and _is_whole(kwargs.get("dtype")) and _on_cpu(kwargs):
+                return self._zeros(args, kwargs)
+            return self._run_blank(func, name, given, args, kwargs)
+        if not given:
+            return self._make(func, name, args, kwargs)
+        for tensor in given:
+            if self.is_blank(tensor):
+                return self._run_blank(func, name, given, args, kwargs)
+        return self._run_with_data(func, name, given, args, kwargs)
+
+    def _zeros(self, args: Any, kwargs: dict[str, Any]) -> Tensor:
+        """Whole numbers that torch's own code is about to write into by address (lengths, indices)."""
+        if factory_numel("empty", args) > KEEPS_DATA:
+            return torch.empty(*args, dtype=kwargs["dtype"], device=META)
+        return torch.zeros(*args, dtype=kwargs["dtype"])
+
+    def _make(self, func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> Any:
+        """A factory: small results have data."""
+        if "device" in kwargs:
+            large = factory_numel(name, args) > KEEPS_DATA
+            kwargs = {**kwargs, "device": META if large else CPU, "pin_memory": None}
+            kwargs = {k: v for k, v in kwargs.items() if k != "pin_memory"}
+        return func(*args, **kwargs)
+
+    def _run_with_data(
+        self, func: Any, name: str, given: list[Tensor], args: Any, kwargs: dict[str, Any]
+    ) -> Any:
+        elements = sum(tensor.numel() for tensor in given)
+        if kwargs.get("device") is not None:
+            kwargs = {**kwargs, "device": CPU}
+        if elements > GROWS and not func._schema.is_mutable:
+            blanks, options = replace_tensors((args, kwargs), blank_like)
+            if options.get("device") is not None:
+                options["device"] = META
+            try:
+                shaped = self._shaped(func, blanks, options)
+            except (NotImplementedError, RuntimeError):
+                shaped = None
+            if sum(tensor.numel() for tensor in tensors_in(shaped)) > KEEPS_DATA:
+                return shaped
+        return func(*args, **kwargs)
+
+    def _run_blank(
+        self, func: Any, name: str, given: list[Tensor], args: Any, kwargs: dict[str, Any]
+    ) -> Any:
+        answer = depends.ANSWERS.get(name)
+        if answer is not None:
+            out = answer(self, args, kwargs)
+            if out is not NotImplemented:
+                return out
+        written = self._written_with_data(func, given, args)
+        blanks, options = args, kwargs
+        if not all(tensor.is_meta for tensor in given):
+            blanks, options = replace_tensors(
+                (args, kwargs), lambda t: t if t.is_meta else blank_like(t)
+            )
+        if options.get("device") is not None or (not given and "device" in options):
+            options = {**options, "device": META}
+        if not given and "device" not in options:
+            options = {**options, "device": META}
+        out = self._output(func, blanks, options, given, args, kwargs)
+        if written is not None:
+            self.spoiled.add(written)
+            return written if isinstance(out, Tensor) else out
+        self._carry_stand_in(func, name, given, args, kwargs, out)
+        return out
+
+    def _output(
+        self, func: Any, blanks: Any, options: Any, given: list[Tensor], args: Any, kwargs: Any
+    ) -> Any:
+        """The blank result: by rule, by torch's meta kernel, or from a run on zeros."""
+        try:
+            return self._shaped(func, blanks, options)
+        except NotImplementedError:
+            return self._run_on_zeros(func, given, args, kwargs)
+
+    def _shaped(self, func: Any, blanks: Any, options: Any) -> Any:
+        rule = self._rule(func)
+        if rule is not None:
+            out = rule(*blanks, **options)
+            if out is not NotImplemented:
+                return out
+        return func(*blanks, **options)
+
+    def _rule(self, func: Any) -> shapes.Rule | None:
+        if func not in self._rules:
+            schema = func._schema
+            overload = f"{self._name(func)}.{schema.overload_name or 'default'}"
+            aten = schema.name.startswith("aten::")
+            self._rules[func] = shapes.RULES.get(overload) if aten else None
+        return self._rules[func]
+
+    def _written_with_data(self, func: Any, given: list[Tensor], args: Any) -> Tensor | None:
+        """The tensor with data that the operator is about to write blank values into."""
+        if not func._schema.is_mutable:
+            return None
+        first = args[0] if args and isinstance(args[0], Tensor) else None
+        return first if first is not None and not first.is_meta else None
+
+    def _run_on_zeros(
+        self, func: Any, given: list[Tensor], args: Any, kwargs: dict[str, Any]
+    ) -> Any:
+        """The output's shape, from a run on zeros."""
+        if sum(tensor.numel() * tensor.element_size() for tensor in given) > FALLBACK_BYTES:
+            raise NotImplementedError(
+                f"{func} has no meta kernel and its operands are too large to run it on zeros; "
+                "register one with torch.library.register_fake"
+            )
+        zeros, options = replace_tensors(
+            (args, kwargs), lambda t: torch.zeros(t.shape, dtype=t.dtype)
+        )
+        if options.get("device") is not None:
+            options = {**options, "device": CPU}
+        out = replace_tensors(func(*zeros, **options), blank_like)
+        if self.observer is not None:
+            self.observer.ran_on_zeros(func)
+        return out
+
+    def _carry_stand_in(
+        self, func: Any, name: str, given: list[Tensor], args: Any, kwargs: Any, out: Any
+    ) -> None:
+        """Compute the stand-in values of a small result of small operands."""
+        if not given or name in RANDOM:
+            return
+        for tensor in given:
+            if not 0 < tensor.numel() <= SMALL:
+                return
+        results = list(tensors_in(out))
+        if not results or any(tensor.numel() > SMALL or not tensor.is_meta for tensor in results):
+            return
+        real, options = replace_tensors((args, kwargs), self.stand_in)
+        if options.get("device") is not None:
+            options["device"] = CPU
+        try:
+            values = list(tensors_in(func(*real, **options)))
+        except (RuntimeError, NotImplementedError, IndexError, TypeError, ValueError):
+            return
+        for tensor, value in zip(results, values, strict=False):
+            if tensor.shape == value.shape:
+                tensor._zoo_value = value.clone()  # type: ignore[attr-defined]
+
+    def _place(self, given: list[Tensor], kwargs: Mapping[str, Any], out: Any) -> None:
+        """Say where results lie: where the call asked, else where its operands do."""
+        asked = kwargs.get("device")
+        if self.target is not None and asked is not None:
+            device = self.target
+        elif asked is not None:
+            device = self.device if asked.type == "meta" else str(asked)
+        elif given:
+            places = [self.device_of(tensor) for tensor in given]
+            device = next((place for place in places if place != "cpu"), "cpu")
+        else:
+            device = "cpu"
+        for tensor in tensors_in(out):
+            if self.device_of(tensor) != device:
+                tensor._zoo_device = device  # type: ignore[attr-defined]

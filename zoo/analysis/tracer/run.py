@@ -1,0 +1,230 @@
+"""Runs a module once and returns the `Trace`."""
+
+from __future__ import annotations
+
+import platform
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from zoo.analysis.costs import DEFAULT
+from zoo.analysis.costs.base import CostFormula, table
+from zoo.analysis.records import (
+    Buffer,
+    InputSpec,
+    ModelInfo,
+    Note,
+    Parameter,
+    TensorSpec,
+    Trace,
+)
+from zoo.analysis.skeleton import random_state_kept
+from zoo.analysis.tracer import given
+from zoo.analysis.tracer.borrow import borrowed
+from zoo.analysis.tracer.devices import DeviceMode
+from zoo.analysis.tracer.failure import failure_of
+from zoo.analysis.tracer.hints import Hints
+from zoo.analysis.tracer.modes import BlankMode
+from zoo.analysis.tracer.recorder import Recorder
+from zoo.errors import InputError
+
+
+def run(
+    model: nn.Module,
+    inputs: Sequence[Any],
+    *,
+    kwargs: Mapping[str, Any] | None = None,
+    info: ModelInfo | None = None,
+    training: bool = False,
+    device: str = "cpu",
+    dtype: str | None = None,
+    formulas: Mapping[str, CostFormula] | None = None,
+    hints: Mapping[str, float] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Trace:
+    """Run `model` forward on tensors without data.
+
+    The model is given back as it was. A model that raises gives a trace that ends there.
+
+    Args:
+        model: Any module; a compiled or data-parallel one is unwrapped.
+        inputs: Shapes, words of `--input`, specs, real tensors, or nests of these, in `forward`'s order.
+        kwargs: More of the same, by name; other values are handed through.
+        info: What to call the model.
+        training: Whether dropout and batch statistics are on. See `borrowed`.
+        device: Where the run is said to take place.
+        dtype: What floating point weights and inputs are cast to.
+        formulas: Costs by operator, beside and above the built-in ones.
+        hints: What data-dependent operations find, by operation or by `file:line`.
+        progress: Is called now and then with the number of operators so far.
+
+    Returns:
+        The trace.
+
+    Raises:
+        InputError: Inputs that cannot be read or that `forward` does not take, an unknown device or dtype.
+    """
+    model = unwrapped(model)
+    place, cast = device_name(device), torch_dtype(dtype)
+    positional, named = given.split_named(inputs)
+    named = {**named, **(kwargs or {})}
+    given.check_fits(model, positional, named)
+    maker = given.Maker(cast or given.input_dtype(model), cast, place)
+    args = [maker.make(value) for value in positional]
+    options = {name: maker.make(value) for name, value in named.items()}
+    answers = Hints(hints)
+    recorder = Recorder(model, table(DEFAULT, formulas or {}), progress)
+    mode = BlankMode(answers, recorder, place)
+    error: Exception | None = None
+    with ExitStack() as stack:
+        stack.enter_context(random_state_kept())
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        stack.enter_context(borrowed(model, training=training, dtype=cast))
+        recorder.attach(mode, stack)
+        stack.enter_context(torch.no_grad())
+        described = _inputs(recorder, model, args, options)
+        try:
+            with mode, DeviceMode(mode):
+                model(*args, **options)
+        except Exception as raised:  # noqa: BLE001 - whatever a user's model raises is a finding
+            error = raised
+        recorder.unwind()
+        parameters, unknown = _parameters(recorder, model)
+        buffers = _buffers(recorder, model)
+        broke = failure_of(error, model, recorder) if error is not None else None
+    return Trace(
+        model=info or ModelInfo(type(model).__name__),
+        inputs=described,
+        modules=recorder.submodules,
+        calls=recorder.finished_calls(),
+        ops=tuple(recorder.ops),
+        parameters=parameters,
+        buffers=buffers,
+        failure=broke,
+        notes=_notes(recorder, answers, unknown),
+        versions={"python": platform.python_version(), "torch": torch.__version__},
+    )
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The user's module inside `torch.compile` and data-parallel wrappers.
+
+    Raises:
+        InputError: No module.
+    """
+    if not isinstance(model, nn.Module):
+        raise InputError(
+            "model", f"{type(model).__name__} is no nn.Module", "Give a module or the name of one."
+        )
+    inner = getattr(model, "_orig_mod", None)
+    if isinstance(inner, nn.Module):
+        return unwrapped(inner)
+    wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+    return unwrapped(model.module) if isinstance(model, wrappers) else model
+
+
+def device_name(device: str) -> str:
+    """`cuda:0` of `cuda`.
+
+    Raises:
+        InputError: torch knows no such device.
+    """
+    try:
+        known = torch.device(device)
+    except RuntimeError:
+        raise InputError(
+            f"device {device!r}", "torch knows no such device", "Try cpu, cuda, cuda:1, mps or xpu."
+        ) from None
+    return "cpu" if known.type in ("cpu", "meta") else f"{known.type}:{known.index or 0}"
+
+
+def torch_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
+    """A floating point dtype by name.
+
+    Raises:
+        InputError: No floating point dtype is called so.
+    """
+    from zoo.analysis.inputs import dtype_of
+
+    if dtype is None:
+        return None
+    name = dtype_of(str(dtype), str(dtype))
+    found: torch.dtype = getattr(torch, name)
+    if not found.is_floating_point:
+        raise InputError(
+            f"dtype {name}", "weights are cast to it, so it must be floating point", "Try bfloat16."
+        )
+    return found
+
+
+def _inputs(
+    recorder: Recorder, model: nn.Module, args: Sequence[Any], options: Mapping[str, Any]
+) -> tuple[InputSpec, ...]:
+    found = given.names_of(model, args, options)
+    return tuple(InputSpec(name, recorder.specs([tensor])[0]) for name, tensor in found)
+
+
+def _grouped(found: Any) -> dict[int, tuple[Tensor, list[str]]]:
+    """Distinct tensors with all their names, in order."""
+    groups: dict[int, tuple[Tensor, list[str]]] = {}
+    for name, tensor in found:
+        groups.setdefault(id(tensor), (tensor, []))[1].append(name)
+    return groups
+
+
+def _used(recorder: Recorder, tensor: Tensor) -> bool:
+    return tensor.layout == torch.strided and tensor.untyped_storage()._cdata in recorder.used
+
+
+def _parameters(recorder: Recorder, model: nn.Module) -> tuple[tuple[Parameter, ...], list[str]]:
+    """Parameters, and names of lazy ones that no call gave a shape."""
+    records, unknown = [], []
+    for tensor, names in _grouped(model.named_parameters(remove_duplicate=False)).values():
+        if is_lazy(tensor):
+            unknown.append(names[0])
+            continue
+        (spec,) = recorder.specs([tensor])
+        records.append(
+            Parameter(
+                names=tuple(names),
+                spec=spec,
+                trainable=tensor.requires_grad,
+                module=names[0].rpartition(".")[0],
+                used=_used(recorder, tensor),
+            )
+        )
+    return tuple(records), unknown
+
+
+def _buffers(recorder: Recorder, model: nn.Module) -> tuple[Buffer, ...]:
+    records = []
+    for tensor, names in _grouped(model.named_buffers(remove_duplicate=False)).values():
+        if is_lazy(tensor):
+            continue
+        owner, _, leaf = names[0].rpartition(".")
+        kept = leaf not in model.get_submodule(owner)._non_persistent_buffers_set
+        (found,) = recorder.specs([tensor])
+        spec = TensorSpec(found.shape, found.dtype, recorder.place)
+        records.append(Buffer(tuple(names), spec, owner, _used(recorder, tensor), kept))
+    return tuple(records)
+
+
+def _notes(recorder: Recorder, answers: Hints, unknown: Sequence[str]) -> tuple[Note, ...]:
+    notes = list(answers.notes())
+    for place in answers.unused():
+        text = f"the hint for {place} met no question"
+        notes.append(Note("warning", "unused-hint", text + "; hints are named in data-dependent notes."))
+    for op, times in recorder.on_zeros.items():
+        text = f"{op} has no meta kernel; its output's shape is from a run on zeros ({times} times)."
+        notes.append(Note("info", "ran-on-zeros", text))
+    if unknown:
+        text = f"{len(unknown)} lazy parameters got no shape, since the run did not reach them: "
+        shown = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+        notes.append(Note("warning", "lazy-parameter", text + shown + "."))
+    return tuple(notes)

@@ -1,0 +1,221 @@
+"""Output shapes of the operators that models are made of, without running torch's meta kernels.
+
+torch computes the output of many operators on the meta device with Python reference code: 2 ms for a batch
+norm, and the first such call imports `torch._dynamo` (1.1 s). For the operators below the answer is one line.
+A rule that is not sure (other dtypes, shapes that do not fit) returns `NotImplemented`, and torch's own
+kernel runs, so that errors are torch's; `tests/analysis/tracer/test_shapes.py` holds each rule against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.analysis.tracer.blank import META
+
+Rule = Callable[..., Any]
+
+UNARY = (
+    "relu gelu silu mish sigmoid tanh hardswish hardsigmoid elu selu celu leaky_relu hardtanh exp log sqrt "
+    "rsqrt neg abs erf sin cos softplus clamp_min square reciprocal"
+).split()
+BINARY = ("add", "sub", "mul", "rsub")
+FILLS = (
+    "normal_.default uniform_.default zero_.default fill_.Scalar fill_.Tensor bernoulli_.float "
+    "trunc_normal_.default erfinv_.default exponential_.default"
+).split()
+COMPARE = ("eq", "ne", "lt", "le", "gt", "ge")
+REDUCED = (torch.float16, torch.bfloat16)
+
+
+def _like(tensor: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    return torch.empty_like(tensor, dtype=dtype)
+
+
+def _new(tensor: Tensor, *shape: int) -> Tensor:
+    return torch.empty(shape, dtype=tensor.dtype, device=META)
+
+
+def _unary(tensor: Tensor, *_: Any, **__: Any) -> Any:
+    return _like(tensor) if tensor.is_floating_point() else NotImplemented
+
+
+def _unary_in_place(tensor: Tensor, *_: Any, **__: Any) -> Any:
+    return tensor if tensor.is_floating_point() else NotImplemented
+
+
+def _fits(shape: torch.Size, other: torch.Size) -> bool:
+    """Whether `other` broadcasts to `shape`."""
+    return len(other) <= len(shape) and all(
+        b in (a, 1) for a, b in zip(reversed(shape), reversed(other), strict=False)
+    )
+
+
+def _same_kind(tensor: Tensor, other: Any) -> bool:
+    """Whether the result has the dtype and shape of `tensor`."""
+    if isinstance(other, Tensor):
+        return tensor.dtype == other.dtype and _fits(tensor.shape, other.shape)
+    kinds = int | float if tensor.is_floating_point() else int
+    return isinstance(other, kinds) and not isinstance(other, bool)
+
+
+def _binary(tensor: Any, other: Any, *_: Any, **options: Any) -> Any:
+    if not isinstance(tensor, Tensor) or tensor.dtype == torch.bool or tensor.is_complex():
+        return NotImplemented
+    if _same_kind(tensor, other):
+        dense = not isinstance(other, Tensor) or tensor.shape == other.shape
+        return _like(tensor) if dense else _new(tensor, *tensor.shape)
+    if isinstance(other, Tensor) and tensor.dtype == other.dtype and _fits(other.shape, tensor.shape):
+        return _new(other, *other.shape)
+    return NotImplemented
+
+
+def _quotient(tensor: Any, other: Any, **options: Any) -> Any:
+    floating = isinstance(tensor, Tensor) and tensor.is_floating_point()
+    return _binary(tensor, other) if floating and not options else NotImplemented
+
+
+def _binary_in_place(tensor: Tensor, other: Any, *_: Any, **options: Any) -> Any:
+    plain = tensor.is_floating_point() and "rounding_mode" not in options
+    return tensor if plain and _same_kind(tensor, other) else NotImplemented
+
+
+def _in_place(tensor: Tensor, *_: Any, **__: Any) -> Tensor:
+    return tensor
+
+
+def _compare(tensor: Tensor, other: Any) -> Any:
+    if isinstance(other, Tensor) and other.shape != tensor.shape:
+        if not _fits(tensor.shape, other.shape):
+            return NotImplemented
+        return torch.empty(tensor.shape, dtype=torch.bool, device=META)
+    return _like(tensor, torch.bool)
+
+
+def _masked_fill(tensor: Tensor, mask: Tensor, _: Any) -> Any:
+    return _new(tensor, *tensor.shape) if _fits(tensor.shape, mask.shape) else NotImplemented
+
+
+def _stack(tensors: list[Tensor], dim: int = 0) -> Any:
+    first = tensors[0]
+    rank = first.dim() + 1
+    alike = all(t.shape == first.shape and t.dtype == first.dtype for t in tensors)
+    if not alike or not -rank <= dim < rank:
+        return NotImplemented
+    dim %= rank
+    return _new(first, *first.shape[:dim], len(tensors), *first.shape[dim:])
+
+
+def _softmax(tensor: Tensor, dim: int, other: Any = None, **options: Any) -> Any:
+    plain = not other and options.get("dtype") is None and tensor.is_floating_point()
+    inside = -tensor.dim() <= dim < tensor.dim()
+    return _like(tensor) if plain and inside else NotImplemented
+
+
+def _batch_norm(
+    tensor: Tensor, weight: Any, bias: Any, mean: Any, var: Any, training: bool, *_: Any
+) -> Any:  # noqa: FBT001 - torch's signature
+    if tensor.dim() < 2 or not tensor.is_floating_point():
+        return NotImplemented
+    channels = tensor.shape[1] if training else 0
+    statistics = torch.float32 if tensor.dtype in REDUCED else tensor.dtype
+    saved = [torch.empty(channels, dtype=statistics, device=META) for _ in range(2)]
+    return (_like(tensor), *saved)
+
+
+def _layer_norm(tensor: Tensor, shape: list[int], weight: Any, bias: Any, _: float) -> Any:
+    inner = len(shape)
+    if list(tensor.shape[-inner:]) != list(shape) or not tensor.is_floating_point():
+        return NotImplemented
+    if weight is not None and list(weight.shape) != list(shape):
+        return NotImplemented
+    outer = (*tensor.shape[:-inner], *(1,) * inner)
+    statistics = torch.float32 if tensor.dtype in REDUCED else tensor.dtype
+    saved = [torch.empty(outer, dtype=statistics, device=META) for _ in range(2)]
+    return (_new(tensor, *tensor.shape), *saved)
+
+
+def _addmm(bias: Tensor, left: Tensor, right: Tensor, **_: Any) -> Any:
+    if left.dim() != 2 or right.dim() != 2 or left.shape[1] != right.shape[0]:
+        return NotImplemented
+    out = (left.shape[0], right.shape[1])
+    same = bias.dtype == left.dtype == right.dtype
+    return _new(left, *out) if same and _fits(torch.Size(out), bias.shape) else NotImplemented
+
+
+def _cat(tensors: list[Tensor], dim: int = 0) -> Any:
+    first = tensors[0]
+    rank = first.dim()
+    if not -rank <= dim < rank:
+        return NotImplemented
+    dim %= rank
+    length = 0
+    for tensor in tensors:
+        if tensor.dtype != first.dtype or tensor.dim() != rank:
+            return NotImplemented
+        if any(a != b for i, (a, b) in enumerate(zip(tensor.shape, first.shape, strict=True)) if i != dim):
+            return NotImplemented
+        length += tensor.shape[dim]
+    return _new(first, *first.shape[:dim], length, *first.shape[dim + 1 :])
+
+
+def _mean(tensor: Tensor, dims: Any, keepdim: bool = False, **options: Any) -> Any:  # noqa: FBT001, FBT002
+    if not dims or options.get("dtype") is not None or not tensor.is_floating_point():
+        return NotImplemented
+    rank = tensor.dim()
+    if any(not -rank <= dim < rank for dim in dims):
+        return NotImplemented
+    gone = {dim % rank for dim in dims}
+    shape = [
+        1 if i in gone else n for i, n in enumerate(tensor.shape) if keepdim or i not in gone
+    ]
+    return _new(tensor, *shape)
+
+
+def _roll(tensor: Tensor, shifts: Any, dims: Any = ()) -> Any:
+    rank = tensor.dim()
+    if len(shifts) != len(dims) or any(not -rank <= dim < rank for dim in dims):
+        return NotImplemented
+    return _new(tensor, *tensor.shape)
+
+
+def _embedding(weight: Tensor, indices: Tensor, *_: Any, **__: Any) -> Any:
+    if weight.dim() != 2 or indices.dtype not in (torch.int64, torch.int32):
+        return NotImplemented
+    return _new(weight, *indices.shape, weight.shape[1])
+
+
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        **{f"{name}.default": _unary for name in UNARY},
+        **{f"{name}_.default": _unary_in_place for name in UNARY},
+        **{f"{name}.{kind}": _binary for name in BINARY for kind in ("Tensor", "Scalar")},
+        "div.Tensor": _quotient,
+        "div.Scalar": _quotient,
+        **{
+            f"{name}_.{kind}": _binary_in_place
+            for name in (*BINARY, "div")
+            for kind in ("Tensor", "Scalar")
+        },
+        **dict.fromkeys(FILLS, _in_place),
+        "masked_fill.Scalar": _masked_fill,
+        "stack.default": _stack,
+        **{f"{name}.{kind}": _compare for name in COMPARE for kind in ("Tensor", "Scalar")},
+        "pow.Tensor_Scalar": _unary,
+        "_softmax.default": _softmax,
+        "_log_softmax.default": _softmax,
+        "_safe_softmax.default": _softmax,
+        "native_batch_norm.default": _batch_norm,
+        "native_layer_norm.default": _layer_norm,
+        "addmm.default": _addmm,
+        "cat.default": _cat,
+        "mean.dim": _mean,
+        "roll.default": _roll,
+        "embedding.default": _embedding,
+    }
+)
+"""By `aten` operator and overload. Operands are blank when a rule is asked."""

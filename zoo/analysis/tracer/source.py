@@ -1,0 +1,72 @@
+"""Which line of the user's code is running.
+
+The user's code is every file that is neither torch's nor zoo's own machinery: the architectures in
+`zoo/models` count as the user's, and so does torchvision. Paths are written relative to the working
+folder or to the folder they are imported from, so that a line reads the same on every machine.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import lru_cache
+from pathlib import Path
+from types import CodeType, TracebackType
+
+import torch
+from torch.nn.modules.lazy import LazyModuleMixin
+
+TORCH = str(Path(torch.__file__).parent) + os.sep
+ZOO = str(Path(__file__).resolve().parents[2]) + os.sep
+ZOO_MODELS = ZOO + "models" + os.sep
+MATERIALISES = LazyModuleMixin._infer_parameters.__code__
+"""The frame in which a lazy module makes and initialises its parameters."""
+_FOREIGN: dict[CodeType, bool] = {}
+
+
+def is_foreign(code: CodeType) -> bool:
+    """Whether code is torch's, Python's own import machinery or zoo's, and not the user's."""
+    known = _FOREIGN.get(code)
+    if known is None:
+        file = code.co_filename
+        machinery = file.startswith(ZOO) and not file.startswith(ZOO_MODELS)
+        stdlib = "contextlib.py" in file or "functools.py" in file or file.startswith("<")
+        known = _FOREIGN[code] = file.startswith(TORCH) or machinery or stdlib
+    return known
+
+
+@lru_cache(maxsize=4096)
+def short_path(file: str) -> str:
+    """`torchvision/models/resnet.py` of an installed file, `net.py` of one in the working folder."""
+    path = Path(file)
+    if not path.is_absolute():
+        return file
+    for folder in (Path.cwd(), *sorted((Path(p) for p in sys.path if p), key=lambda p: -len(p.parts))):
+        if folder.is_absolute() and path.is_relative_to(folder) and folder != Path("/"):
+            inner = path.relative_to(folder)
+            if "site-packages" not in inner.parts:
+                return str(inner)
+    return path.name
+
+
+def line_of_caller() -> tuple[str | None, bool]:
+    """`file:line` of the innermost frame of the user's code, and whether a lazy module materialises there."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if not is_foreign(code):
+            return f"{short_path(code.co_filename)}:{frame.f_lineno}", False
+        if code is MATERIALISES:
+            return None, True
+        frame = frame.f_back  # type: ignore[assignment]
+    return None, False
+
+
+def line_of_error(trace: TracebackType | None) -> str | None:
+    """`file:line` of the innermost frame of the user's code that an exception went through."""
+    found = None
+    while trace is not None:
+        if not is_foreign(trace.tb_frame.f_code):
+            found = f"{short_path(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return found

@@ -1,0 +1,1 @@
+"""Which architectures there are, and how a user's words lead to one."""

@@ -1,0 +1,153 @@
+"""Everything that a user can cause and zoo can name.
+
+    ZooError
+    |- UnknownModel          no architecture of that name
+    |- UnknownPlugin         no plugin of that name
+    |- DuplicateModel        two plugins claim one name
+    |- AmbiguousModel        a bare name that several plugins have
+    |- BadReference          ./file.py:Name or package.module:factory that leads nowhere
+    |- BadArgument           --set with an unknown argument or a wrong type
+    |- BuildError            the constructor raised
+    |- InputError            an input that cannot be read, or does not fit the model
+    |- UnknownColumn         a column that no report has
+    |- BadFormat             a format that no view writes
+    |- OutputError           a file that cannot be written
+    |- MissingDependency     an optional package that is not installed
+    `- FormulaError          a cost formula that raised or returned rubbish
+
+Errors hold data; the sentence is derived from it and ends in what to try. The command line prints the
+sentence as one line on stderr and exits with 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
+    """A closing sentence that names what is near `word`, or `otherwise` where nothing is."""
+    names = list(dict.fromkeys(known))
+    by_lower = {name.lower(): name for name in reversed(names)}
+    near = [by_lower[hit] for hit in get_close_matches(word.lower(), list(by_lower), n=3)]
+    return f"Did you mean {' or '.join(near)}?" if near else otherwise
+
+
+class ZooError(Exception):
+    """Root of the tree; its text is one line."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(" ".join(text.split()))
+
+
+class UnknownModel(ZooError):
+    """No architecture is called so."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        super().__init__(f"no model is called {name!r}. {did_you_mean(name, known, 'See `zoo list`.')}")
+
+
+class UnknownPlugin(ZooError):
+    """No plugin is called so."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        hint = did_you_mean(name, known, "See `zoo plugins`.")
+        super().__init__(f"no plugin is called {name!r}. {hint}")
+
+
+class DuplicateModel(ZooError):
+    """One qualified name, two claims."""
+
+    def __init__(self, name: str, owner: str, claimant: str) -> None:
+        self.name, self.owner, self.claimant = name, owner, claimant
+        super().__init__(
+            f"{name!r} is claimed by {owner} and by {claimant}; the first keeps it. Rename one of them."
+        )
+
+
+class AmbiguousModel(ZooError):
+    """A bare name that more than one plugin has, and `book` does not."""
+
+    def __init__(self, name: str, qualified: Iterable[str]) -> None:
+        self.name, self.qualified = name, tuple(qualified)
+        super().__init__(
+            f"{name!r} is in several plugins: {', '.join(self.qualified)}. Name one of these."
+        )
+
+
+class BadReference(ZooError):
+    """A `./file.py:Name` or `package.module:factory` that leads nowhere."""
+
+    def __init__(self, reference: str, reason: str) -> None:
+        self.reference, self.reason = reference, reason
+        super().__init__(f"cannot load {reference}: {reason}")
+
+
+class BadArgument(ZooError):
+    """An argument that the architecture does not take, or takes in another type."""
+
+    def __init__(self, model: str, argument: str, reason: str) -> None:
+        self.model, self.argument, self.reason = model, argument, reason
+        super().__init__(f"argument {argument!r} of {model}: {reason}")
+
+
+class BuildError(ZooError):
+    """The constructor of a model raised."""
+
+    def __init__(self, model: str, reason: str, where: str | None) -> None:
+        self.model, self.reason, self.where = model, reason, where
+        at = f" at {where}" if where else ""
+        super().__init__(f"building {model} raised {reason}{at}. Check its arguments (--set).")
+
+
+class InputError(ZooError):
+    """An input that cannot be read, or that the model does not take."""
+
+    def __init__(self, what: str, reason: str, hint: str) -> None:
+        self.what, self.reason, self.hint = what, reason, hint
+        super().__init__(f"input {what}: {reason}. {hint}")
+
+
+class UnknownColumn(ZooError):
+    """A column that the report does not have."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name, self.known = name, tuple(known)
+        hint = did_you_mean(name, self.known, f"Known: {', '.join(self.known)}.")
+        super().__init__(f"no column is called {name!r}. {hint}")
+
+
+class BadFormat(ZooError):
+    """A format that no view writes."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name, self.known = name, tuple(known)
+        super().__init__(f"no format is called {name!r}. Known: {', '.join(self.known)}.")
+
+
+class OutputError(ZooError):
+    """A file that cannot be written."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"cannot write {path}: {reason}. Name a file in a folder you can write to.")
+
+
+class MissingDependency(ZooError):
+    """An optional package that a call needs."""
+
+    def __init__(self, package: str, needed_for: str) -> None:
+        self.package, self.needed_for = package, needed_for
+        super().__init__(
+            f"{needed_for} needs {package}, which is not installed. Run `pip install {package}`."
+        )
+
+
+class FormulaError(ZooError):
+    """A cost formula that raised, or returned something that is no cost."""
+
+    def __init__(self, op: str, reason: str) -> None:
+        self.op, self.reason = op, reason
+        super().__init__(f"the formula of {op} {reason}. A formula returns MACs (int) or a zoo Cost.")

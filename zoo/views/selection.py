@@ -1,0 +1,188 @@
+"""Which rows and figures are shown, and in which order? The same for every format."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo.analysis.records import Column
+from zoo.errors import UnknownColumn
+from zoo.views.units import unit_of
+
+if TYPE_CHECKING:
+    from zoo.analysis.records import Report, Row
+
+IDENTITY = ("path", "type", "depth", "call")
+"""Say which row it is. They stay, whatever columns are chosen."""
+REMARKS = ("marks", "uncounted")
+"""Say how to read a row's figures. They stay too."""
+SHARE = Column("parameters_share", "%", "Share of the model's parameters.")
+"""Made here from `parameters`, when asked for."""
+TORCHINFO = {
+    "input_size": "input_shape",
+    "output_size": "output_shape",
+    "num_params": "parameters",
+    "params_percent": SHARE.name,
+    "mult_adds": "macs",
+    "trainable": "trainable_parameters",
+}
+"""torchinfo's `col_names` -> ours."""
+USUAL = {
+    "summary": ("output_shape", "parameters", "macs", "pointwise_flops", "activation_bytes"),
+}
+"""Columns that text shows unless told; a report that is not here shows all of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What is left of a report's rows."""
+
+    columns: tuple[Column, ...]
+    """Figures, in reading order, without those of `IDENTITY` where rows are module calls."""
+    rows: tuple[Row, ...]
+    """Rows, in the order in which they are shown."""
+    tree: bool
+    """Whether the rows are a tree in the order of its calls."""
+    modules: bool
+    """Whether the rows are module calls, sorted or not."""
+    sort: str | None = None
+    """Our name of the column that the rows are sorted by."""
+
+
+def select(
+    report: Report,
+    *,
+    columns: Sequence[str] | None = None,
+    depth: int | None = None,
+    sort: str | None = None,
+) -> Table:
+    """Rows down to `depth`, sorted, with the named columns.
+
+    Args:
+        report: Where from.
+        columns: Names, ours or torchinfo's; None for all.
+        depth: Deepest level that is kept; rows without a depth are all kept.
+        sort: A column's name; None keeps the order of the calls.
+
+    Raises:
+        UnknownColumn: The report has no such column.
+    """
+    modules = bool(report.rows) and all("path" in row and "depth" in row for row in report.rows)
+    chosen = report.columns if columns is None else _columns(report, columns)
+    by = None if sort is None else _column(report, sort)
+    rows = [row for row in report.rows if depth is None or row.get("depth", 0) <= depth]
+    if SHARE in (*chosen, by):
+        rows = [{**row, SHARE.name: _share(row, report)} for row in rows]
+    if by is not None:
+        rows = _sorted(rows, by.name)
+    if columns is not None:
+        keep = {column.name for column in chosen} | {*IDENTITY, *REMARKS, *(["name"] * modules)}
+        rows = [{key: value for key, value in row.items() if key in keep} for row in rows]
+    if modules:
+        chosen = tuple(column for column in chosen if column.name not in IDENTITY)
+    return Table(
+        columns=chosen,
+        rows=tuple(rows),
+        tree=modules and by is None,
+        modules=modules,
+        sort=by.name if by else None,
+    )
+
+
+def usual(report: Report, sort: str | None) -> tuple[str, ...] | None:
+    """Columns that text shows where none are named: the usual ones, and the one to sort by."""
+    if report.report not in USUAL:
+        return None
+    known = {column.name for column in report.columns}
+    names = [name for name in USUAL[report.report] if name in known]
+    if sort is not None:
+        by = _column(report, sort).name
+        names += [by] * (by not in names)
+    return tuple(names)
+
+
+def present(rows: Iterable[Row], names: Iterable[str]) -> list[str]:
+    """Those of `names` that any row has."""
+    keys = {key for row in rows for key in row}
+    return [name for name in names if name in keys]
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a figure; True and False are words."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _columns(report: Report, names: Sequence[str]) -> tuple[Column, ...]:
+    """The named columns, each once."""
+    return tuple(
+        {found.name: found for found in (_column(report, name) for name in names)}.values()
+    )
+
+
+def _column(report: Report, asked: str) -> Column:
+    """The column of that name, ours or torchinfo's."""
+    declared = {column.name: column for column in report.columns}
+    known = dict.fromkeys([*declared, *(key for row in report.rows for key in row)])
+    if "parameters" in known:
+        known[SHARE.name] = None
+    name = asked if asked in known else TORCHINFO.get(asked, asked)
+    if name not in known:
+        raise UnknownColumn(asked, known)
+    if name in declared:
+        return declared[name]
+    if name == SHARE.name:
+        return SHARE
+    figures = any(is_number(row.get(name)) for row in report.rows)
+    return Column(name, unit_of(name) if figures else "", "")
+
+
+def _share(row: Row, report: Report) -> float | None:
+    """Percent of the model's parameters that are in this row."""
+    own, total = row.get("parameters"), report.totals.get("parameters")
+    if own is None or total is None:
+        return None
+    return 100 * own / total if total else 0.0
+
+
+def _sorted(rows: list[Row], name: str) -> list[Row]:
+    """Largest figures and shapes first, words in order, what is not known last; else as they were."""
+    known = [row for row in rows if _rank(row.get(name)) is not None]
+    rest = [row for row in rows if _rank(row.get(name)) is None]
+    return sorted(known, key=lambda row: _rank(row.get(name)) or (0, 0.0, "")) + rest
+
+
+def _rank(value: Any) -> tuple[int, float, str] | None:
+    """Where a value stands; None where it is not known."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if is_number(value):
+        return 0, -value, ""
+    if isinstance(value, (list, tuple)) and value and not isinstance(value[0], str):
+        return 0, -_elements(value), ""
+    if isinstance(value, (list, tuple)):
+        return 1, 0, " ".join(map(str, value))
+    return 1, 0, str(value)
+
+
+def _elements(shape: Sequence[Any]) -> int:
+    """Elements of a shape or of several; a dim without a number counts as one."""
+    if any(isinstance(part, (list, tuple)) for part in shape):
+        return sum(_elements(part) for part in shape)
+    return math.prod(dim for dim in shape if isinstance(dim, int))
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has them: lists, mappings with words as keys, and None for NaN and infinity."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(part) for part in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(str, value))
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (str, int)):
+        return value
+    return str(value)

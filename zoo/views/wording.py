@@ -1,0 +1,203 @@
+"""Words that text and Markdown share: titles, values, totals, definitions, coverage, notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo.views.selection import Table, is_number
+from zoo.views.units import Units, exact, figure, percent, unit_of
+
+if TYPE_CHECKING:
+    from zoo.analysis.records import Column, Failure, InputSpec, Note, Report, Row
+
+COVERAGE = ("coverage", "coverage_bytes", "uncounted")
+"""Totals that the coverage line says."""
+MOST_NOTES = 10
+"""Groups of notes that are shown."""
+_WORDS = {"macs": "MACs", "flops": "FLOPs"}
+_SEVERITY = {"error": 0, "warning": 1, "info": 2}
+
+
+def title(name: str, memory: str = "memory") -> str:
+    """A figure's name for people: `activation_bytes` is `activation memory`."""
+    if name.endswith("_bytes"):
+        name = f"{name.removesuffix('_bytes')}_{memory}"
+    return " ".join(_WORDS.get(word, word) for word in name.split("_"))
+
+
+def listed(value: Sequence[Any]) -> str:
+    """A shape as `1x3x96x96`, several shapes or words with `; ` between.
+
+    >>> listed([1, 6]), listed([[1, 6], [1]]), listed(["frozen", "tied"]), listed(["B", 6]), listed([])
+    ('1x6', '1x6; 1', 'frozen; tied', 'Bx6', '')
+    """
+    if any(isinstance(part, (list, tuple)) for part in value):
+        return "; ".join(
+            (listed(part) or "scalar") if isinstance(part, (list, tuple)) else str(part)
+            for part in value
+        )
+    return ("x" if any(isinstance(part, int) for part in value) else "; ").join(map(str, value))
+
+
+def cell(row: Row, column: Column, units: Units) -> str:
+    """A row's figure, with `>=` before what may be more."""
+    value = row.get(column.name)
+    if value is None or value != value:  # noqa: PLR0124 - NaN is not known either
+        return "?" if row.get("call") is not None and column.unit else "-"
+    if not is_number(value):
+        if isinstance(value, (list, tuple)) and not value:
+            return "scalar" if column.name.endswith("shape") else ""
+        return words(value)
+    if not column.unit or column.name == "year":
+        return str(value)
+    bound = ">=" if row.get("uncounted") and _counted(column.name, column.unit) else ""
+    return bound + figure(value, column.unit, units)
+
+
+def words(value: Any) -> str:
+    """Anything that is not a figure."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "not known"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={words(part)}" for key, part in value.items())
+    return listed(value) if isinstance(value, (list, tuple)) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """One line of the totals."""
+
+    label: str
+    """What it is."""
+    exact: str
+    """The figure in full, or words."""
+    short: str
+    """The figure with a prefix; empty where the full one is as short."""
+    is_figure: bool
+    """Whether `exact` is a number."""
+
+
+def totals(report: Report, units: Units) -> list[Total]:
+    """The totals in their order, without those of the coverage line."""
+    by_name = {column.name: column.unit for column in report.columns}
+    lines = []
+    for name, value in report.totals.items():
+        if name in COVERAGE:
+            continue
+        if not is_number(value):
+            lines.append(Total(title(name), words(value), "", is_figure=False))
+            continue
+        unit = by_name.get(name) or unit_of(name)
+        bound = ">=" if report.totals.get("uncounted") and _counted(name, unit) else ""
+        full, short = exact(value, unit), figure(value, unit, units)
+        short = "" if short == full else short
+        lines.append(Total(title(name), bound + full, short, is_figure=True))
+    return lines
+
+
+def definitions(report: Report, table: Table, units: Units) -> list[str]:
+    """What the figures that are shown mean, one sentence each."""
+    shown = {column.name for column in table.columns} | set(report.totals)
+    said = []
+    if any(name.endswith("macs") for name in shown):
+        said.append(
+            "MACs: multiply-accumulates of contractions (convolution, matrix product, attention,"
+            " recurrent cells)."
+        )
+    if any(name.endswith("flops") and not name.endswith("pointwise_flops") for name in shown):
+        said.append("FLOPs = 2 x MACs.")
+    if "pointwise_flops" in shown:
+        said.append(
+            "Pointwise FLOPs: one per output element of elementwise operators, one per input element"
+            " of reductions and normalisation."
+        )
+    if any(unit_of(name) == "B" for name in shown):
+        said.append("1 MiB = 1,048,576 B." if units is Units.BINARY else "1 MB = 1,000,000 B.")
+    return said
+
+
+def coverage(report: Report) -> str | None:
+    """Which operators a formula covers; None where the report does not say."""
+    if "coverage" not in report.totals:
+        return None
+    share, names = report.totals["coverage"], report.totals.get("uncounted") or ()
+    if share is None:
+        return "coverage: not known"
+    if share >= 1 and not names:
+        return "coverage: every operator has a formula"
+    line = f"coverage: a formula for {percent(100 * share)} of operator calls"
+    in_bytes = report.totals.get("coverage_bytes")
+    if in_bytes is not None:
+        line += f", {percent(100 * in_bytes)} of bytes"
+    return line + (f"; none for {some(names, 6)}" if names else "")
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """The first names, and how many there are besides."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Notes of one code."""
+
+    severity: str
+    """How much they matter."""
+    text: str
+    """The first note, and where the others are."""
+
+
+def remarks(notes: Iterable[Note]) -> tuple[list[Remark], int]:
+    """Notes by code, what matters most first, and how many notes are left out."""
+    groups: dict[tuple[str, str], list[Note]] = {}
+    for note in sorted(notes, key=lambda note: _SEVERITY[note.severity]):
+        groups.setdefault((note.severity, note.code), []).append(note)
+    parts = list(groups.values())
+    hidden = sum(map(len, parts[MOST_NOTES:]))
+    return [Remark(part[0].severity, _remark(part)) for part in parts[:MOST_NOTES]], hidden
+
+
+def failed_at(report: Report, failure: Failure) -> tuple[str | None, str | None]:
+    """Path and type of the module that did not return; None where no row tells."""
+    for row in report.rows:
+        if row.get("call") == failure.call:
+            return row.get("path"), row.get("type")
+    return None, None
+
+
+def heading(report: Report) -> str:
+    """The model and what it ran on; empty where the report is about no model."""
+    name = report.model.name
+    if name and report.model.plugin:
+        name += f" ({report.model.plugin})"
+    return ", ".join([name, *map(given, report.inputs)]) if name else ""
+
+
+def given(part: InputSpec) -> str:
+    """An input by its name and description; its device where that is not the processor."""
+    device = "" if part.spec.device == "cpu" else f" on {part.spec.device}"
+    return f"{part.name}: {part.spec}{device}"
+
+
+def _remark(part: Sequence[Note]) -> str:
+    """The first note of a code; the others by their place."""
+    first = part[0]
+    text = first.text
+    if first.where and first.where not in text:
+        text += f" ({first.where})"
+    text += f" [{first.code}]"
+    if len(part) > 1:
+        places = [note.where for note in part[1:] if note.where]
+        text += f" and {len(part) - 1} more like it"
+        text += f": {some(places, 3)}" if places else ""
+    return text
+
+
+def _counted(name: str, unit: str) -> bool:
+    """Whether an operator without a formula may be missing in it."""
+    return unit in {"MAC", "FLOP", "MACs", "FLOPs"} or name in {"bytes_read", "bytes_written"}
