@@ -1,1 +1,74 @@
-"""Shapes, parameters, MACs and memory of any PyTorch model."""
+"""Shapes, parameters, MACs and memory of any PyTorch model, layer by layer, without its weights.
+
+    import zoo
+    print(zoo.summary("googlenet", (1, 1, 96, 96)))
+
+Names are loaded when first used: `import zoo` costs no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Cost": "zoo.analysis.records",
+    "ModelCard": "zoo.catalog.card",
+    "Report": "zoo.api",
+    "TensorSpec": "zoo.analysis.records",
+    "Trace": "zoo.analysis.records",
+    "ZooError": "zoo.errors",
+    "create": "zoo.api",
+    "doctor": "zoo.api",
+    "hookimpl": "zoo.plugins.hookspecs",
+    "info": "zoo.api",
+    "list_models": "zoo.api",
+    "list_plugins": "zoo.api",
+    "summary": "zoo.api",
+    "trace": "zoo.api",
+}
+
+if TYPE_CHECKING:
+    from zoo.analysis.records import Cost, TensorSpec, Trace
+    from zoo.api import (
+        Report,
+        create,
+        doctor,
+        info,
+        list_models,
+        list_plugins,
+        summary,
+        trace,
+    )
+    from zoo.catalog.card import ModelCard
+    from zoo.errors import ZooError
+    from zoo.plugins.hookspecs import hookimpl
+
+__all__ = [
+    "Cost",
+    "ModelCard",
+    "Report",
+    "TensorSpec",
+    "Trace",
+    "ZooError",
+    "create",
+    "doctor",
+    "hookimpl",
+    "info",
+    "list_models",
+    "list_plugins",
+    "summary",
+    "trace",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'zoo' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,8 +1,8 @@
 """A report as one JSON object.
 
-Its keys are `schema, report, model, inputs, columns, rows, totals, notes`, and `failure` where the run
-broke. A list has one entry a line, so that two reports can be compared line by line. NaN and infinity,
-which JSON does not have, are null.
+Its keys are `schema, report, model, inputs, columns, rows, totals, notes`, and `failure` where the
+run broke. A list has one entry a line, so that two reports can be compared line by line. NaN and
+infinity, which JSON does not have, are null.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from zoo.views.wording import failed_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
     from zoo.analysis.records import Failure, Report, TensorSpec
 
 

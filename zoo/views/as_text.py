@@ -1,8 +1,7 @@
-"""A report for people: the model, its tree or table, totals, what the figures mean, what to know, what broke.
+"""A report for people: the model, its tree or table, totals, definitions, notes, and what broke.
 
-No line is longer than `width`; without a width nothing is cut or wrapped. Colours are added last and
-change no character. They are six ANSI codes written here: importing rich for them would double the
-time that `zoo list` takes.
+No line is longer than `width`; without a width nothing is cut or wrapped. Colours change no
+character. They are five ANSI codes written here, since `zoo list` must not wait for rich.
 """
 
 from __future__ import annotations
@@ -13,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from zoo.views import wording
 from zoo.views.cells import clean, cut, pad, width, wrap
-from zoo.views.layout import GAP, Strip, fit
+from zoo.views.layout import GAP, Strip, fit, strip
 from zoo.views.selection import Table, is_number
 from zoo.views.tree import label, stems
 from zoo.views.units import Units
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
     from zoo.analysis.records import Column, Failure, Report
 
 NARROWEST = 20
@@ -97,50 +97,52 @@ def _heading(report: Report, look: Look) -> list[str]:
 
 def _table(report: Report, table: Table, look: Look) -> list[str]:
     """Titles, rows, and the names of columns that there was no room for."""
-    if not table.rows:
+    prefixes = stems(table.rows, ascii=look.ascii) if table.tree else [""] * len(table.rows)
+    strips = _strips(table, prefixes, look)
+    if not table.rows or not strips:
         return ["nothing to show"]
-    strips = _strips(table, look)
     widths = fit(strips, look.line)
     wrapped = not table.modules and report.report not in ONE_LINE
-    lines = [look.paint(_line([strip.title for strip in strips], strips, widths, look), "bold")]
-    prefixes = stems(table.rows, ascii=look.ascii) if table.tree else [""] * len(table.rows)
+    lines = [look.paint(line, "bold") for line in _header(strips, widths, look)]
     for number, row in enumerate(table.rows):
-        texts = [strip.cells[number] for strip in strips]
+        texts = [part.cells[number] for part in strips]
         if wrapped:
             lines += _tall(texts, strips, widths)
             continue
         texts[0] = _first(texts[0], prefixes[number], widths[0], look, table)
         line = _line(texts, strips, widths, look)
         lines.append(_row_color(line, len(prefixes[number]), row.get("marks") or (), look))
-    missing = [strip.title for index, strip in enumerate(strips) if index not in widths]
+    missing = [part.title for index, part in enumerate(strips) if index not in widths]
     if missing:
-        lines += look.paragraph(", ".join(missing) + " (see --columns)", "no room for: ", "dim")
+        said = f"no room for {', '.join(missing)} (see --columns)"
+        lines += [look.paint(line, "dim") for line in look.paragraph(said)]
     return lines
 
 
-def _strips(table: Table, look: Look) -> list[Strip]:
+def _strips(table: Table, prefixes: Sequence[str], look: Look) -> list[Strip]:
     """The table's columns as text, the one that names the row first."""
     strips = []
+    tall = look.line is not None
     if table.modules:
-        prefixes = stems(table.rows, ascii=look.ascii) if table.tree else [""] * len(table.rows)
         names = [
             prefix + look.clean(label(row, whole_path=not table.tree))
             for prefix, row in zip(prefixes, table.rows, strict=True)
         ]
-        strips.append(Strip("module", tuple(names), words=True, importance=1000))
+        strips.append(strip("module", names, words=True))
     strips += [
-        Strip(
-            look.clean(wording.title(column.name, "mem")),
-            tuple(look.clean(wording.cell(row, column, look.units)) for row in table.rows),
+        strip(
+            look.clean(wording.title(column.name)),
+            [look.clean(wording.cell(row, column, look.units)) for row in table.rows],
             words=_is_words(column, table),
             importance=_importance(column.name, number, table),
+            tall=tall,
         )
         for number, column in enumerate(table.columns)
         if column.name != "marks"
     ]
     if any(row.get("marks") for row in table.rows):
-        marks = tuple(look.clean(", ".join(row.get("marks") or ())) for row in table.rows)
-        strips.append(Strip("", marks, words=True, importance=0))
+        marks = [look.clean(", ".join(row.get("marks") or ())) for row in table.rows]
+        strips.append(strip("marks", marks, words=True))
     return strips
 
 
@@ -160,6 +162,16 @@ def _is_words(column: Column, table: Table) -> bool:
     if column.name.endswith("shape"):
         return False
     return not all(map(is_number, known)) if known else not column.unit
+
+
+def _header(strips: Sequence[Strip], widths: dict[int, int], look: Look) -> list[str]:
+    """Titles, those of fewer lines at the bottom."""
+    height = max(len(strips[index].heading) for index in widths)
+    columns = [("",) * (height - len(part.heading)) + part.heading for part in strips]
+    return [
+        _line([part[-height:][row] for part in columns], strips, widths, look)
+        for row in range(height)
+    ]
 
 
 def _line(
@@ -182,11 +194,11 @@ def _tall(texts: Sequence[str], strips: Sequence[Strip], widths: dict[int, int])
 
 
 def _first(text: str, stem: str, room: int, look: Look, table: Table) -> str:
-    """A module's name in `room` cells: deep stems give way to it, long paths lose their beginning."""
+    """A module's name in `room` cells: deep stems give way, long paths lose their beginning."""
     if width(text) <= room:
         return text
     if not table.tree:
-        return cut(text, room, look.ellipsis, keep_end=True)
+        return cut(text, room, look.ellipsis, keep_end=table.modules)
     name = text[len(stem) :]
     stem = cut(stem, max(room - min(width(name), 12), 0), look.ellipsis, keep_end=True)
     return stem + cut(name, room - len(stem), look.ellipsis)

@@ -1,8 +1,8 @@
 """How wide is a text on a terminal, and how is it cut and wrapped?
 
-Letters of most European languages, punctuation and box drawing are one cell wide and never need rich;
-for everything else (East Asian letters, emoji, combining marks) rich's tables are asked, and only then
-is rich imported. Control characters become visible escapes: a model's name may not move the cursor.
+Letters of most European languages, punctuation and box drawing are one cell wide. For everything
+else (East Asian letters, emoji, combining marks) rich's tables are asked, and only then imported.
+Control characters become visible escapes: a model's name may not move the cursor.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ _NARROW = re.compile("[\x20-\x7e\u00a1-\u00ac\u00ae-\u02ff\u2010-\u2027\u2264\u2
 
 
 def clean(text: str, *, ascii: bool = False) -> str:
-    """The text on one line, without anything a terminal would obey.
+    r"""The text on one line, without anything a terminal would obey.
 
-    >>> clean("a\\n b"), clean("a\\x1b[2J"), clean("naïf", ascii=True)
-    ('a b', 'a\\\\x1b[2J', 'na\\\\xeff')
+    >>> clean("a\n b"), clean("a\x1b[2J"), clean("naïf", ascii=True)
+    ('a b', 'a\\x1b[2J', 'na\\xeff')
     """
     text = " ".join(text.split())
     if not text.isprintable():
@@ -64,7 +64,7 @@ def cut(text: str, to: int, ellipsis: str, *, keep_end: bool = False) -> str:
 
 
 def wrap(text: str, to: int | None) -> list[str]:
-    """The text in lines of at most `to` cells; in one where `to` is None. Longer words are broken."""
+    """The text in lines of at most `to` cells, long words broken; in one where `to` is None."""
     if to is None or width(text) <= to:
         return [text]
     if _NARROW.fullmatch(text):

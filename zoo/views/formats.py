@@ -12,6 +12,7 @@ from zoo.views.units import Units
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
     from zoo.analysis.records import Report
 
 FORMATS = ("text", "json", "csv", "md")

@@ -1,24 +1,24 @@
 """How do columns share a line?
 
-Figures are never cut: a column is shown whole or not at all. Where the line is too short, words give
-way first, down to `LEAST` cells, then the first column; then the least important column is left out
-and the rest is tried again. (rich's Table does none of this: at 40 columns it keeps the first column
-and cuts all but one figure away, and takes 0.4 s for 1,000 rows.)
+Figures are never cut: such a column is shown whole or not at all. Where the line is too short,
+words give way first, down to `LEAST` cells, then the first column; then the least important column
+is left out and the rest is tried again. (rich's Table has no such order: of a module tree with five
+figures it keeps the names at 40 columns and cuts every figure, and 1,000 rows take 0.4 s.)
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from zoo.views.cells import width
 from typing import TYPE_CHECKING
+
+from zoo.views.cells import width, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 GAP = 2
 """Spaces between columns."""
-LEAST = 12
+LEAST = 24
 """Cells that a column of words is left with before another column is dropped for it."""
 
 
@@ -27,7 +27,9 @@ class Strip:
     """A column as text."""
 
     title: str
-    """What stands above."""
+    """What it is called."""
+    heading: tuple[str, ...]
+    """The title in the lines that stand above."""
     cells: tuple[str, ...]
     """One a row."""
     words: bool
@@ -38,14 +40,32 @@ class Strip:
     @property
     def natural(self) -> int:
         """Cells that nothing of it is cut in."""
-        return max(map(width, (self.title, *self.cells)))
+        return max(map(width, (*self.heading, *self.cells)))
+
+
+def strip(
+    title: str,
+    cells: Sequence[str],
+    *,
+    words: bool = False,
+    importance: int = 0,
+    tall: bool = True,
+) -> Strip:
+    """A column whose title is wrapped, where it may be `tall`, to what its cells need anyway.
+
+    >>> strip("activation memory", ["64.5 kB"]).heading
+    ('activation', 'memory')
+    """
+    least = max(map(width, [*title.split(), *cells]), default=0)
+    heading = tuple(wrap(title, least if tall else None))
+    return Strip(title, heading, tuple(cells), words, importance)
 
 
 def fit(strips: Sequence[Strip], line: int | None) -> dict[int, int]:
     """Index of each strip that is shown -> its cells. The first strip always is.
 
-    >>> short = Strip("MACs", ("1.51 G",), False, 1)
-    >>> fit([Strip("module", ("a" * 50,), True, 9), short, short], 40), fit([short, short], None)
+    >>> name, short = strip("module", ["a" * 50], words=True), strip("MACs", ["1.51 G"])
+    >>> fit([name, short, short], 40), fit([short, short], None)
     ({0: 24, 1: 6, 2: 6}, {0: 6, 1: 6})
     """
     if line is None:

@@ -147,7 +147,7 @@ def _share(row: Row, report: Report) -> float | None:
 
 
 def _sorted(rows: list[Row], name: str) -> list[Row]:
-    """Largest figures and shapes first, words in order, what is not known last; else as they were."""
+    """Largest figures and shapes first, words in order, what is not known last."""
     known = [row for row in rows if _rank(row.get(name)) is not None]
     rest = [row for row in rows if _rank(row.get(name)) is None]
     return sorted(known, key=lambda row: _rank(row.get(name)) or (0, 0.0, "")) + rest
@@ -174,7 +174,7 @@ def _elements(shape: Sequence[Any]) -> int:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has them: lists, mappings with words as keys, and None for NaN and infinity."""
+    """A value as JSON has them: lists, keys that are words, None for NaN and infinity."""
     if isinstance(value, Mapping):
         return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
     from zoo.analysis.records import Row
 
 UNICODE = ("├─ ", "└─ ", "│  ", "   ")

@@ -81,7 +81,7 @@ def unit_of(name: str) -> str:
 
 
 def _scaled(value: float, base: int, prefixes: tuple[str, ...]) -> str:
-    """Three significant digits and a prefix, rounded up into the next prefix where they would be four."""
+    """Three significant digits and a prefix, the next one where rounding would make them four."""
     size, step = abs(float(value)), 0
     while step < len(prefixes) - 1 and float(_digits(size, base)) >= base:
         size, step = size / base, step + 1

@@ -20,18 +20,18 @@ _WORDS = {"macs": "MACs", "flops": "FLOPs"}
 _SEVERITY = {"error": 0, "warning": 1, "info": 2}
 
 
-def title(name: str, memory: str = "memory") -> str:
+def title(name: str) -> str:
     """A figure's name for people: `activation_bytes` is `activation memory`."""
     if name.endswith("_bytes"):
-        name = f"{name.removesuffix('_bytes')}_{memory}"
+        name = f"{name.removesuffix('_bytes')}_memory"
     return " ".join(_WORDS.get(word, word) for word in name.split("_"))
 
 
 def listed(value: Sequence[Any]) -> str:
     """A shape as `1x3x96x96`, several shapes or words with `; ` between.
 
-    >>> listed([1, 6]), listed([[1, 6], [1]]), listed(["frozen", "tied"]), listed(["B", 6]), listed([])
-    ('1x6', '1x6; 1', 'frozen; tied', 'Bx6', '')
+    >>> listed([1, 6]), listed([[1, 6], []]), listed(["frozen", "tied"]), listed(["B", 6])
+    ('1x6', '1x6; scalar', 'frozen; tied', 'Bx6')
     """
     if any(isinstance(part, (list, tuple)) for part in value):
         return "; ".join(
@@ -112,11 +112,15 @@ def definitions(report: Report, table: Table, units: Units) -> list[str]:
         said.append("FLOPs = 2 x MACs.")
     if "pointwise_flops" in shown:
         said.append(
-            "Pointwise FLOPs: one per output element of elementwise operators, one per input element"
-            " of reductions and normalisation."
+            "Pointwise FLOPs: one per output element of elementwise operators, one per input"
+            " element of reductions and normalisation."
         )
     if any(unit_of(name) == "B" for name in shown):
-        said.append("1 MiB = 1,048,576 B." if units is Units.BINARY else "1 MB = 1,000,000 B.")
+        said.append(
+            "KiB, MiB and GiB are powers of 1,024 B."
+            if units is Units.BINARY
+            else "kB, MB and GB are powers of 1,000 B."
+        )
     return said
 
 

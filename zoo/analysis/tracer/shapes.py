@@ -139,12 +139,93 @@ def _layer_norm(tensor: Tensor, shape: list[int], weight: Any, bias: Any, _: flo
     return (_new(tensor, *tensor.shape), *saved)
 
 
+def _same_dtype(left: Tensor, right: Tensor) -> None:
+    """torch's real kernels refuse two dtypes; its meta kernels do not.
+
+    Raises:
+        RuntimeError: As torch's kernels do.
+    """
+    if left.dtype != right.dtype:
+        raise RuntimeError(f"expected operands of one dtype, but got {left.dtype} and {right.dtype}")
+
+
+def _mm(left: Tensor, right: Tensor, *_: Any) -> Any:
+    _same_dtype(left, right)
+    if left.dim() != 2 or right.dim() != 2 or left.shape[1] != right.shape[0]:
+        return NotImplemented
+    return _new(left, left.shape[0], right.shape[1])
+
+
+def _bmm(left: Tensor, right: Tensor, *_: Any) -> Any:
+    _same_dtype(left, right)
+    if left.dim() != 3 or right.dim() != 3 or left.shape[0] != right.shape[0]:
+        return NotImplemented
+    if left.shape[2] != right.shape[1]:
+        return NotImplemented
+    return _new(left, left.shape[0], left.shape[1], right.shape[2])
+
+
 def _addmm(bias: Tensor, left: Tensor, right: Tensor, **_: Any) -> Any:
+    _same_dtype(left, right)
     if left.dim() != 2 or right.dim() != 2 or left.shape[1] != right.shape[0]:
         return NotImplemented
     out = (left.shape[0], right.shape[1])
     same = bias.dtype == left.dtype == right.dtype
     return _new(left, *out) if same and _fits(torch.Size(out), bias.shape) else NotImplemented
+
+
+def _convolution(
+    tensor: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: list[int],
+    padding: list[int],
+    dilation: list[int],
+    transposed: bool,
+    output_padding: list[int],
+    groups: int,
+) -> Any:  # noqa: FBT001, PLR0913, PLR0917 - torch's signature
+    _same_dtype(tensor, weight)
+    space = tensor.dim() - 2
+    if space < 1 or weight.dim() != tensor.dim():
+        return NotImplemented
+    wanted = weight.shape[0] if transposed else weight.shape[1] * groups
+    if tensor.shape[1] != wanted:
+        raise RuntimeError(
+            f"weight of size {list(weight.shape)} with groups={groups} expects {wanted} channels, "
+            f"but the input of size {list(tensor.shape)} has {tensor.shape[1]}"
+        )
+    out = []
+    for axis in range(space):
+        size, kernel = tensor.shape[axis + 2], weight.shape[axis + 2]
+        step, pad, dilate, more = (
+            values[axis if len(values) > 1 else 0]
+            for values in (stride, padding, dilation, output_padding)
+        )
+        reach = dilate * (kernel - 1) + 1
+        if transposed:
+            length = (size - 1) * step - 2 * pad + reach + more
+        else:
+            length = (size + 2 * pad - reach) // step + 1
+        if length <= 0 or (not transposed and size + 2 * pad < reach):
+            raise RuntimeError(
+                f"the kernel covers {reach} elements, but the padded input has {size + 2 * pad}"
+            )
+        out.append(length)
+    return _new(tensor, tensor.shape[0], weight.shape[1] * groups if transposed else weight.shape[0], *out)
+
+
+def _grouped_mm(left: Tensor, right: Tensor, offsets: Tensor | None = None, *_: Any, **__: Any) -> Any:
+    ranks = (left.dim(), right.dim())
+    if ranks == (2, 3):
+        return _new(left, left.shape[0], right.shape[2])
+    if ranks == (3, 2):
+        return _new(left, left.shape[1], right.shape[1])
+    if ranks == (3, 3):
+        return _new(left, left.shape[0], left.shape[1], right.shape[2])
+    if ranks == (2, 2) and offsets is not None:
+        return _new(left, offsets.shape[0], left.shape[0], right.shape[1])
+    return NotImplemented
 
 
 def _cat(tensors: list[Tensor], dim: int = 0) -> Any:
@@ -212,6 +293,10 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "native_batch_norm.default": _batch_norm,
         "native_layer_norm.default": _layer_norm,
         "addmm.default": _addmm,
+        "mm.default": _mm,
+        "bmm.default": _bmm,
+        "convolution.default": _convolution,
+        "_grouped_mm.default": _grouped_mm,
         "cat.default": _cat,
         "mean.dim": _mean,
         "roll.default": _roll,

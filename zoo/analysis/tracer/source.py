@@ -21,6 +21,8 @@ ZOO = str(Path(__file__).resolve().parents[2]) + os.sep
 ZOO_MODELS = ZOO + "models" + os.sep
 MATERIALISES = LazyModuleMixin._infer_parameters.__code__
 """The frame in which a lazy module makes and initialises its parameters."""
+ENDS = (ZOO + os.path.join("analysis", "tracer", "run.py"), ZOO + os.path.join("analysis", "skeleton.py"))
+"""Files that call the user's model: whoever called them is not part of it."""
 _FOREIGN: dict[CodeType, bool] = {}
 
 
@@ -58,6 +60,8 @@ def line_of_caller() -> tuple[str | None, bool]:
             return f"{short_path(code.co_filename)}:{frame.f_lineno}", False
         if code is MATERIALISES:
             return None, True
+        if code.co_filename in ENDS:
+            break
         frame = frame.f_back  # type: ignore[assignment]
     return None, False
 

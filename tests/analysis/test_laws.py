@@ -1,0 +1,151 @@
+"""What holds for every model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from tests.strategies import WIDTH, models
+from zoo.analysis.jsonform import dumps, loads
+from zoo.analysis.records import Trace
+from zoo.analysis.summary import summary
+from zoo.analysis.tracer.run import run
+
+FIGURES = ("macs", "flops", "pointwise_flops", "activation_bytes", "bytes_read", "bytes_written")
+batches = st.integers(2, 5)
+
+
+@given(models, batches)
+def test_rows_add_up(model: nn.Module, batch: int) -> None:
+    trace = run(model, [(batch, WIDTH)])
+    report = summary(trace)
+    rows = {row["call"]: row for row in report.rows if row["call"] is not None}
+    assert sorted(rows) == list(range(len(trace.calls)))
+    for call in trace.calls:
+        own: Counter[str] = Counter()
+        for op in trace.ops:
+            if op.call == call.index and op.cost is not None:
+                own["macs"] += op.cost.macs
+                own["pointwise_flops"] += op.cost.flops
+        inside = [rows[inner.index] for inner in trace.calls if inner.parent == call.index]
+        for figure in ("macs", "pointwise_flops"):
+            total = own[figure] + sum(row[figure] for row in inside)
+            assert rows[call.index][figure] == total
+    for figure in (*FIGURES, "parameters", "trainable_parameters", "parameter_bytes"):
+        assert rows[0][figure] == report.totals[figure]
+
+
+@given(models)
+def test_parameters_are_those_of_the_model(model: nn.Module) -> None:
+    report = summary(run(model, [(2, WIDTH)]))
+    parameters = list(model.parameters())
+    assert report.totals["parameters"] == sum(p.numel() for p in parameters)
+    assert report.totals["trainable_parameters"] == sum(p.numel() for p in parameters if p.requires_grad)
+    assert report.totals["buffers"] == sum(b.numel() for b in model.buffers())
+
+
+@given(models, batches)
+def test_shapes_are_those_of_a_real_run(model: nn.Module, batch: int) -> None:
+    shapes: list[Any] = []
+    handles = [
+        module.register_forward_hook(
+            lambda _, __, out: shapes.append(
+                [tuple(t.shape) for t in (out if isinstance(out, tuple) else (out,)) if t is not None]
+            )
+        )
+        for module in model.modules()
+    ]
+    model.eval()
+    with torch.no_grad():
+        model(torch.randn(batch, WIDTH))
+    for handle in handles:
+        handle.remove()
+    trace = run(model, [(batch, WIDTH)])
+    traced = [[spec.shape for spec in call.outputs or ()] for call in trace.calls]
+    assert sorted(map(str, traced)) == sorted(map(str, shapes))
+    assert traced[0] == shapes[-1]
+
+
+@given(models)
+def test_doubling_the_batch_doubles_the_macs(model: nn.Module) -> None:
+    one, two = (summary(run(model, [(n, WIDTH)])).totals["macs"] for n in (3, 6))
+    assert two == 2 * one
+
+
+@given(models)
+def test_wrapping_adds_a_row_and_no_cost(model: nn.Module) -> None:
+    bare, wrapped = (summary(run(m, [(2, WIDTH)])) for m in (model, nn.Sequential(model)))
+    assert len(wrapped.rows) == len(bare.rows) + 1
+    assert wrapped.totals == {**bare.totals, "module_calls": bare.totals["module_calls"] + 1}
+
+
+@given(models)
+def test_the_device_changes_no_figure(model: nn.Module) -> None:
+    here, there = (summary(run(model, [(2, WIDTH)], device=d)) for d in ("cpu", "cuda"))
+    assert here.rows == there.rows
+    assert here.totals == there.totals
+
+
+@given(models)
+def test_analysing_twice_is_the_same_and_json_loses_nothing(model: nn.Module) -> None:
+    trace = run(model, [(2, WIDTH)])
+    assert run(model, [(2, WIDTH)]) == trace
+    again = loads(dumps(trace), Trace)
+    assert again == trace
+    assert summary(again) == summary(trace)
+
+
+@given(models)
+def test_every_operator_has_a_formula(model: nn.Module) -> None:
+    report = summary(run(model, [(2, WIDTH)]))
+    assert report.totals["uncounted"] == []
+    assert report.totals["coverage"] == 1.0
+
+
+def test_an_operator_without_a_formula_is_named() -> None:
+    @torch.library.custom_op("zoo_tests::mystery", mutates_args=())
+    def mystery(x: torch.Tensor) -> torch.Tensor:
+        return x.clone()
+
+    class Net(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return mystery(x) + 1
+
+    report = summary(run(Net(), [(2, WIDTH)]))
+    assert report.totals["uncounted"] == ["zoo_tests.mystery.default"]
+    assert report.totals["coverage"] == 0.5
+    assert {note.code for note in report.notes} == {"uncounted-op", "ran-on-zeros"}
+    counted = run(Net(), [(2, WIDTH)], formulas={"zoo_tests.mystery": lambda inputs, _: 7})
+    assert summary(counted).totals["macs"] == 7
+    assert summary(counted).totals["uncounted"] == []
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "macs"),
+    [
+        (nn.LSTM(64, 64), [(10, 1, 64)], 327_680),
+        (nn.Linear(64, 64), [(1, 100, 64)], 409_600),
+        (
+            nn.MultiheadAttention(64, 4, batch_first=True),
+            [(1, 128, 64)] * 3,
+            4 * 128 * 64 * 64 + 2 * 128 * 128 * 64,
+        ),
+    ],
+)
+def test_closed_forms(model: nn.Module, inputs: list[Any], macs: int) -> None:
+    assert summary(run(model, inputs)).totals["macs"] == macs
+
+
+def test_scaled_dot_product_attention() -> None:
+    class Attention(nn.Module):
+        def forward(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+            return nn.functional.scaled_dot_product_attention(q, k, v)
+
+    trace = run(Attention(), [(1, 4, 128, 64)] * 3)
+    assert summary(trace).totals["macs"] == 8_388_608

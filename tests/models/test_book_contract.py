@@ -1,0 +1,173 @@
+"""What every factory of the convolutional models promises, and how their weights start."""
+
+from __future__ import annotations
+
+import math
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from zoo.models._init import XavierConv2d, XavierLinear, apply_init
+from zoo.models.lenet import lenet
+from zoo.models.lenet_bn import lenet_bn
+from zoo.models.nin import nin
+from zoo.models.resnet import Bottleneck
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SIDES = {
+    "mlp:mlp": 28,
+    "lenet:lenet": 28,
+    "lenet_bn:lenet_bn": 28,
+    "alexnet:alexnet": 224,
+    "vgg:vgg11": 224,
+    "vgg:vgg13": 224,
+    "vgg:vgg16": 224,
+    "vgg:vgg19": 224,
+    "nin:nin": 224,
+    "googlenet:googlenet": 96,
+    "resnet:resnet18": 96,
+    "resnet:resnet34": 96,
+    "resnet:resnet50": 224,
+    "resnet:resnet101": 224,
+    "resnet:resnet152": 224,
+    "resnext:resnext50_32x4d": 224,
+    "densenet:densenet": 96,
+    "densenet:densenet121": 224,
+    "densenet:densenet169": 224,
+    "densenet:densenet201": 224,
+}
+
+SMALL = [place for place, side in SIDES.items() if side < 224]
+SMALL += ["nin:nin", "resnet:resnet50", "resnext:resnext50_32x4d"]
+
+
+def factory(place: str) -> Callable[..., nn.Module]:
+    module, attribute = place.split(":")
+    found: Callable[..., nn.Module] = getattr(import_module(f"zoo.models.{module}"), attribute)
+    return found
+
+
+def is_xavier(weight: Tensor) -> bool:
+    """Whether a weight has the bound and the spread of Xavier's uniform distribution."""
+    receptive = weight[0, 0].numel()
+    bound = math.sqrt(6 / ((weight.shape[0] + weight.shape[1]) * receptive))
+    spread = weight.std().item() * math.sqrt(3) / bound
+    return 0.9 * bound < weight.abs().max().item() <= bound and 0.95 < spread < 1.05
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize("place", SIDES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_any_number_of_input_channels(place: str, channels: int) -> None:
+    with torch.device("meta"):
+        model = factory(place)()
+        assert model(torch.empty(2, channels, SIDES[place], SIDES[place])).shape == (2, 10)
+    assert all(tensor.is_meta for tensor in model.parameters())
+
+
+@pytest.mark.parametrize("place", SIDES)
+def test_number_of_classes(place: str) -> None:
+    with torch.device("meta"):
+        model = factory(place)(num_classes=7)
+        assert model(torch.empty(2, 1, SIDES[place], SIDES[place])).shape == (2, 7)
+
+
+@pytest.mark.parametrize("place", SIDES)
+def test_nothing_lazy_is_left_after_a_call(place: str) -> None:
+    with torch.device("meta"):
+        model = factory(place)()
+        model(torch.empty(2, 1, SIDES[place], SIDES[place]))
+    lazy = nn.modules.lazy.LazyModuleMixin
+    assert [name for name, layer in model.named_modules() if isinstance(layer, lazy)] == []
+
+
+@pytest.mark.parametrize("place", SMALL)
+def test_weights_are_xavier_after_the_first_call(place: str) -> None:
+    model = factory(place)().eval()
+    with torch.no_grad():
+        model(torch.zeros(1, 3, 96, 96))
+    weights = {
+        name: layer.weight
+        for name, layer in model.named_modules()
+        if isinstance(layer, nn.Linear | nn.Conv2d) and layer.weight.numel() >= 2000
+    }
+    assert weights
+    assert [name for name, weight in weights.items() if not is_xavier(weight)] == []
+
+
+def test_torch_s_own_weights_would_be_told_apart() -> None:
+    assert not is_xavier(nn.Linear(400, 120).weight)
+    assert not is_xavier(nn.Conv2d(16, 32, kernel_size=3).weight)
+    assert not is_xavier(nn.Conv2d(1, 96, kernel_size=11).weight)
+
+
+def test_a_second_call_draws_nothing() -> None:
+    layer = nn.Sequential(XavierConv2d(4, kernel_size=3), nn.Flatten(), XavierLinear(2))
+    layer(torch.zeros(1, 1, 5, 5))
+    before = [parameter.clone() for parameter in layer.parameters()]
+    layer(torch.zeros(1, 1, 5, 5))
+    assert all(map(torch.equal, before, layer.parameters()))
+
+
+def test_a_state_dict_fills_a_model_that_never_ran() -> None:
+    x = torch.rand(2, 1, 28, 28)
+    trained, fresh = lenet_bn(), lenet_bn()
+    trained(x)
+    fresh.load_state_dict(trained.state_dict())
+    assert torch.equal(trained.eval()(x), fresh.eval()(x))
+
+
+def test_apply_init_takes_any_initialiser() -> None:
+    def constant(module: nn.Module) -> None:
+        if isinstance(module, nn.Linear):
+            nn.init.constant_(module.weight, 0.5)
+
+    model = lenet()
+    apply_init(model, torch.zeros(1, 3, 28, 28), init=constant)
+    linear = [layer.weight for layer in model if isinstance(layer, nn.Linear)]
+    assert len(linear) == 3
+    assert all(bool((weight == 0.5).all()) for weight in linear)
+    first = model.get_parameter("conv1.weight")
+    assert first.shape == (6, 3, 5, 5)
+    assert not bool((first == 0.5).any())
+
+
+def test_apply_init_draws_xavier_over_other_weights() -> None:
+    model = nn.Sequential(nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84))
+    apply_init(model, torch.zeros(1, 400))
+    assert is_xavier(model.get_parameter("0.weight"))
+    assert is_xavier(model.get_parameter("2.weight"))
+
+
+def test_apply_init_leaves_modes_and_statistics() -> None:
+    model = lenet_bn()
+    model.get_submodule("bn1").eval()
+    modes = [module.training for module in model.modules()]
+    apply_init(model, torch.rand(1, 1, 28, 28))
+    assert [module.training for module in model.modules()] == modes
+    assert model.get_buffer("bn2.running_mean").abs().max() == 0
+
+
+def test_apply_init_gives_modes_back_when_the_model_fails() -> None:
+    model = nin()
+    with pytest.raises(RuntimeError, match="Expected 3D"):
+        apply_init(model, torch.rand(4, 4))
+    assert model.training
+    assert model.get_submodule("b1").training
+
+
+def test_a_bottleneck_without_projection_adds_to_its_input() -> None:
+    block = Bottleneck(4)
+    x = torch.rand(2, 16, 5, 5)
+    block(x)
+    nn.init.zeros_(block.bn3.weight)
+    assert torch.equal(block(x), x)

@@ -1,0 +1,153 @@
+"""How many multiply-accumulates does an attention take, whichever kernel runs it?
+
+Counted: the scores, q x k, and their product with v: B*H*Sq*Skv*(E + Ev), Vaswani et al., Attention Is
+All You Need, arXiv:1706.03762, section 3.2. H is the number of query heads: with grouped queries
+(Ainslie et al., GQA, arXiv:2305.13245) a key head is read by several of them and multiplied as often.
+The layers that contain projections count these too.
+
+A causal or masked attention is counted in full. Where several sequences lie end to end their lengths are
+not known from shapes: the figure is then an upper bound, total rows of one side times the longest
+sequence of the other. Not counted, as in every contraction: scale, softmax, dropout, bias, the norms and
+activations of a fused layer.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from zoo.analysis.costs.base import Inputs, Specs, argument, table
+from zoo.analysis.costs.common import each
+from zoo.analysis.records import TensorSpec
+
+
+def sdpa(inputs: Specs, outputs: Specs) -> int:
+    """q (..., h, sq, e), k (..., hk, sk, e), v (..., hk, sk, ev) -> (..., h, sq, ev).
+
+    sk*(e + ev) MACs for each row of the result, so that leading dimensions may broadcast.
+
+    >>> q = TensorSpec((1, 4, 128, 64))
+    >>> sdpa((q, q, q), (q,))
+    8388608
+    """
+    (sk, e), ev = inputs[1].shape[-2:], inputs[2].shape[-1]
+    return prod(outputs[0].shape[:-1]) * sk * (e + ev)
+
+
+def _packed(inputs: Specs, lengths: tuple[str, str]) -> int:
+    """q (t, h, e), k (u, hk, e), v (u, hk, ev), sequences end to end: the tighter of two bounds."""
+    (*_, t, h, e), (*_, u, _, _), ev = inputs[0].shape, inputs[1].shape, inputs[2].shape[-1]
+    longest_q, longest_k = (argument(inputs, name) for name in lengths)
+    pairs = [t * u]
+    if isinstance(longest_k, int) and longest_k > 0:
+        pairs.append(t * longest_k)
+    if isinstance(longest_q, int) and longest_q > 0:
+        pairs.append(u * longest_q)
+    return h * min(pairs) * (e + ev)
+
+
+def _rows_first(inputs: Specs) -> int:
+    """q (b, sq, h, e), k (b, sk, hk, e), v (b, sk, hk, ev)."""
+    (b, sq, h, e), sk, ev = inputs[0].shape, inputs[1].shape[1], inputs[2].shape[-1]
+    return b * h * sq * sk * (e + ev)
+
+
+def flash(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
+    """q (b, sq, h, e), k (b, sk, hk, e), v (b, sk, hk, ev): b*h*sq*sk*(e + ev).
+
+    With `cum_seq_q` the operands have no batch dimension: an upper bound.
+
+    >>> q = TensorSpec((1, 128, 4, 64))
+    >>> flash((q, q, q), (q,))
+    8388608
+    >>> two = TensorSpec((128, 4, 64))
+    >>> flash(Inputs((two,) * 3, {"cum_seq_q": TensorSpec((3,)), "max_q": 64, "max_k": 64}), (two,))
+    4194304
+    """
+    if argument(inputs, "cum_seq_q") is not None or len(inputs[0].shape) == 3:
+        return _packed(inputs, ("max_q", "max_k"))
+    return _rows_first(inputs)
+
+
+def flash_in_place(inputs: Specs, outputs: Specs) -> int:
+    """`flash`, with the tensor to write into before q, k and v.
+
+    >>> q = TensorSpec((1, 128, 4, 64))
+    >>> flash_in_place((q, q, q, q), ())
+    8388608
+    """
+    rest = inputs[1:]
+    if isinstance(inputs, Inputs):
+        rest = Inputs(rest, inputs.arguments)
+    return flash(rest, outputs)
+
+
+def efficient(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
+    """q (b, sq, h, e), k (b, sk, hk, e), v (b, sk, hk, ev): b*h*sq*sk*(e + ev).
+
+    With `cu_seqlens_q` b is 1 and several sequences lie end to end: an upper bound.
+
+    >>> q = TensorSpec((1, 128, 4, 64))
+    >>> efficient((q, q, q), (q,))
+    8388608
+    """
+    if argument(inputs, "cu_seqlens_q") is not None:
+        return _packed(inputs, ("max_seqlen_q", "max_seqlen_k"))
+    return _rows_first(inputs)
+
+
+def cudnn(inputs: Specs, outputs: Specs) -> int:
+    """q (b, h, sq, e), k (b, hk, sk, e), v (b, hk, sk, ev); with `cum_seq_q` as `flash`.
+
+    >>> q = TensorSpec((1, 4, 128, 64))
+    >>> cudnn((q, q, q), (q,))
+    8388608
+    """
+    if argument(inputs, "cum_seq_q") is not None or len(inputs[0].shape) == 3:
+        return _packed(inputs, ("max_q", "max_k"))
+    return sdpa(inputs, outputs)
+
+
+def multi_head(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
+    """q (b, sq, d), k and v (b, sk, d): four projections of d*d and the attention.
+
+    b*(2*sq + 2*sk)*d*d + b*sq*sk*2*d MACs.
+
+    >>> x = TensorSpec((2, 5, 8))
+    >>> multi_head((x, x, x), (x,))
+    3360
+    """
+    (b, sq, d), (_, sk, _) = inputs[0].shape, inputs[1].shape
+    return b * (2 * sq + 2 * sk) * d * d + b * sq * sk * 2 * d
+
+
+def encoder_layer(inputs: Specs, outputs: Specs) -> int:
+    """x (b, s, d) through self-attention and d -> f -> d: `multi_head` and 2*b*s*d*f MACs.
+
+    >>> x, w = TensorSpec((2, 5, 8)), TensorSpec((16, 8))
+    >>> encoder_layer(Inputs((x,), {"ffn_weight_1": w}), (x,))
+    5920
+    """
+    (b, s, d), (f, _) = inputs[0].shape, _ffn_weight(inputs).shape
+    return multi_head((inputs[0],) * 3, outputs) + 2 * b * s * d * f
+
+
+def _ffn_weight(inputs: Specs) -> TensorSpec:
+    found = argument(inputs, "ffn_weight_1")
+    return found if isinstance(found, TensorSpec) else inputs[9]
+
+
+FORMULAS = table(
+    each("scaled_dot_product_attention _scaled_dot_product_attention_math", sdpa),
+    each("_scaled_dot_product_attention_math_for_mps _triton_scaled_dot_attention", sdpa),
+    each("_scaled_dot_product_flash_attention _scaled_dot_product_flash_attention_for_cpu", sdpa),
+    each("_scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention", sdpa),
+    each("_scaled_dot_product_fused_attention_overrideable", sdpa),
+    each("_flash_attention_forward", flash),
+    each("_flash_attention_forward_no_dropout_inplace", flash_in_place),
+    each("_efficient_attention_forward", efficient),
+    each("_cudnn_attention_forward", cudnn),
+    each("_native_multi_head_attention _triton_multi_head_attention", multi_head),
+    each("_transformer_encoder_layer_fwd", encoder_layer),
+    each("flex_attention", sdpa, "higher_order"),
+)
+"""Attention kernels and the layers that fuse one."""

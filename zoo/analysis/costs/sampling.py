@@ -1,0 +1,171 @@
+"""What does it cost to read an image between its pixels?
+
+An interpolated element is a weighted sum of its neighbours: one pointwise FLOP for each neighbour, 2 in a
+line, 4 in a plane, 8 in space, 16 for bicubic (Keys 1981). Nearest neighbours are copied: no FLOPs.
+Antialiased filters widen by the factor that they shrink by, in each direction. The computation of weights
+and coordinates is not counted.
+
+Regions of interest take `sampling_ratio` squared samples a bin; where that is left to the regions' sizes,
+one: a lower bound. Suppressing boxes compares each pair once: n(n - 1)/2, the most it can take.
+"""
+
+from __future__ import annotations
+
+from math import ceil, prod
+
+from zoo.analysis.costs.base import CostFormula, Inputs, Specs, argument, table
+from zoo.analysis.costs.common import each, elements, log2_ceil, streamed
+from zoo.analysis.records import Cost, TensorSpec
+
+
+def _neighbours(count: int) -> CostFormula:
+    """A formula of `count` FLOPs for each element of the first result."""
+
+    def formula(inputs: Specs, outputs: Specs) -> Cost:
+        return streamed(inputs, outputs, flops=count * elements(outputs[:1]))
+
+    return formula
+
+
+nearest = _neighbours(0)
+"""A copy.
+
+>>> nearest((TensorSpec((1, 1, 2, 2)),), (TensorSpec((1, 1, 4, 4)),))
+Cost(macs=0, flops=0, bytes_read=16, bytes_written=64)
+"""
+
+linear1d = _neighbours(2)
+"""Two neighbours.
+
+>>> linear1d((TensorSpec((1, 1, 2)),), (TensorSpec((1, 1, 4)),)).flops
+8
+"""
+
+bilinear = _neighbours(4)
+"""Four neighbours.
+
+>>> bilinear((TensorSpec((1, 1, 2, 2)),), (TensorSpec((1, 1, 4, 4)),)).flops
+64
+"""
+
+trilinear = _neighbours(8)
+"""Eight neighbours.
+
+>>> trilinear((TensorSpec((1, 1, 2, 2, 2)),), (TensorSpec((1, 1, 4, 4, 4)),)).flops
+512
+"""
+
+bicubic = _neighbours(16)
+"""Sixteen neighbours.
+
+>>> bicubic((TensorSpec((1, 1, 2, 2)),), (TensorSpec((1, 1, 4, 4)),)).flops
+256
+"""
+
+
+def _antialiased(reach: int) -> CostFormula:
+    """A separable filter of `reach` neighbours a direction, times the factor it shrinks by."""
+
+    def formula(inputs: Specs, outputs: Specs) -> Cost:
+        sizes = zip(inputs[0].shape[2:], outputs[0].shape[2:], strict=True)
+        taps = prod(reach * max(ceil(before / max(after, 1)), 1) for before, after in sizes)
+        return streamed(inputs, outputs, flops=taps * elements(outputs))
+
+    return formula
+
+
+bilinear_antialiased = _antialiased(2)
+"""Two neighbours a direction times the factor it shrinks by.
+
+>>> bilinear_antialiased((TensorSpec((1, 1, 8, 8)),), (TensorSpec((1, 1, 4, 4)),)).flops
+256
+"""
+
+bicubic_antialiased = _antialiased(4)
+"""Four neighbours a direction times the factor it shrinks by.
+
+>>> bicubic_antialiased((TensorSpec((1, 1, 8, 8)),), (TensorSpec((1, 1, 4, 4)),)).flops
+1024
+"""
+
+lanczos_antialiased = _antialiased(6)
+"""Six neighbours a direction times the factor it shrinks by.
+
+>>> lanczos_antialiased((TensorSpec((1, 1, 8, 8)),), (TensorSpec((1, 1, 4, 4)),)).flops
+2304
+"""
+
+
+def grid_sampler(inputs: Specs, outputs: Specs) -> Cost:
+    """By `interpolation_mode`: 0 linear, 4 or 8 neighbours; 1 nearest, a copy; 2 bicubic, 16.
+
+    >>> x, grid, y = TensorSpec((1, 3, 4, 4)), TensorSpec((1, 2, 2, 2)), TensorSpec((1, 3, 2, 2))
+    >>> [grid_sampler(Inputs((x, grid), {"interpolation_mode": i}), (y,)).flops for i in (0, 1, 2)]
+    [48, 0, 192]
+    """
+    linear = 2 ** (len(inputs[0].shape) - 2)
+    taps = {1: 0, 2: 16}.get(argument(inputs, "interpolation_mode", 0), linear)
+    return streamed(inputs, outputs, flops=taps * elements(outputs))
+
+
+def affine_grid(inputs: Specs, outputs: Specs) -> Cost:
+    """theta (n, d, d + 1) -> a point for each pixel (n, *s, d): d + 1 FLOPs for each coordinate.
+
+    A fixed map of coordinates, not a learned contraction: no MACs.
+
+    >>> affine_grid((TensorSpec((1, 2, 3)),), (TensorSpec((1, 4, 4, 2)),)).flops
+    96
+    """
+    return streamed(inputs, outputs, flops=inputs[0].shape[-1] * elements(outputs))
+
+
+def roi_align(inputs: Specs, outputs: Specs) -> Cost:
+    """Four neighbours for each of ratio^2 samples a bin; one sample where the ratio is adaptive.
+
+    >>> x, rois, y = TensorSpec((1, 3, 8, 8)), TensorSpec((2, 5)), TensorSpec((2, 3, 7, 7))
+    >>> roi_align(Inputs((x, rois), {"sampling_ratio": 2}), (y,)).flops
+    4704
+    """
+    samples = max(argument(inputs, "sampling_ratio", 1), 1) ** 2
+    return streamed(inputs, outputs, flops=4 * samples * elements(outputs[:1]))
+
+
+def roi_pool(inputs: Specs, outputs: Specs) -> Cost:
+    """A reduction of each bin, whose size is not known: one FLOP a bin, a lower bound.
+
+    >>> x, rois, y = TensorSpec((1, 3, 8, 8)), TensorSpec((2, 5)), TensorSpec((2, 3, 7, 7))
+    >>> roi_pool((x, rois), (y,)).flops
+    294
+    """
+    return streamed(inputs, outputs, flops=elements(outputs[:1]))
+
+
+def nms(inputs: Specs, outputs: Specs) -> Cost:
+    """(n, 4) boxes: sorts them and compares each pair, n*ceil(log2 n) + n(n - 1)/2 at most.
+
+    >>> nms((TensorSpec((8, 4)), TensorSpec((8,))), (TensorSpec((3,), "int64"),)).flops
+    52
+    """
+    n = inputs[0].shape[0]
+    return streamed(inputs, outputs, flops=n * log2_ceil(n) + n * (n - 1) // 2)
+
+
+FORMULAS = table(
+    each("upsample_nearest1d upsample_nearest2d upsample_nearest3d", nearest),
+    each("_upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d", nearest),
+    each("upsample_linear1d", linear1d),
+    each("upsample_bilinear2d", bilinear),
+    each("upsample_trilinear3d", trilinear),
+    each("upsample_bicubic2d", bicubic),
+    each("_upsample_bilinear2d_aa", bilinear_antialiased),
+    each("_upsample_bicubic2d_aa", bicubic_antialiased),
+    each("_upsample_lanczos2d_aa", lanczos_antialiased),
+    each("grid_sampler grid_sampler_2d grid_sampler_3d cudnn_grid_sampler", grid_sampler),
+    each("_grid_sampler_2d_cpu_fallback", grid_sampler),
+    each("affine_grid_generator cudnn_affine_grid_generator", affine_grid),
+    each("roi_align ps_roi_align qroi_align", roi_align, "torchvision"),
+    each("roi_pool ps_roi_pool", roi_pool, "torchvision"),
+    each("nms qnms", nms, "torchvision"),
+    each("box_iou_rotated", roi_pool, "torchvision"),
+)
+"""Interpolation, grids, regions of interest and boxes."""

@@ -1,0 +1,145 @@
+"""How a report leaves the command: rendered for the terminal, a pipe or a file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from zoo.errors import OutputError
+
+if TYPE_CHECKING:
+    from zoo.analysis.records import Report
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What the user asked for."""
+
+    fmt: str = "text"
+    """Format."""
+    path: str | None = None
+    """File; None for standard output."""
+    columns: tuple[str, ...] | None = None
+    """Columns in the user's order; None for the format's own."""
+    sort: str | None = None
+    """Column to sort by."""
+    depth: int | None = None
+    """Levels of the tree."""
+    binary: bool = False
+    """Whether bytes are counted in 1,024s."""
+
+
+def output_options(function: F) -> F:
+    """Give a command `--format` and `--output`."""
+    function = click.option(
+        "--output", "-o", "path", metavar="FILE", help="Write to FILE, whole or not at all."
+    )(function)
+    return click.option(
+        "--format", "fmt", default="text", metavar="text|json|csv|md", help="Form of the report.", show_default=True
+    )(function)
+
+
+def check(output: Output) -> None:
+    """Find out before a long run whether the report can be written.
+
+    Raises:
+        BadFormat: No such format.
+        OutputError: The file's folder is missing, or not writable.
+    """
+    from zoo.errors import BadFormat
+    from zoo.views import FORMATS
+
+    if output.fmt not in FORMATS:
+        raise BadFormat(output.fmt, FORMATS)
+    if output.path is None:
+        return
+    path = Path(output.path)
+    if path.is_dir():
+        raise OutputError(output.path, "it is a folder")
+    if not path.parent.is_dir():
+        raise OutputError(output.path, f"there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        raise OutputError(output.path, "permission denied")
+
+
+def emit(report: Report, output: Output) -> None:
+    """Render a report and write it.
+
+    Raises:
+        OutputError: The file cannot be written.
+        UnknownColumn: A column that the report does not have.
+    """
+    from zoo import views
+
+    terminal = output.path is None and sys.stdout.isatty()
+    text = views.render(
+        report,
+        output.fmt,
+        width=shutil.get_terminal_size().columns if terminal else None,
+        color=terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb",
+        units=views.Units.BINARY if output.binary else views.Units.SI,
+        columns=output.columns,
+        depth=output.depth,
+        sort=output.sort,
+    )
+    text = text if text.endswith("\n") else text + "\n"
+    if output.path is None:
+        click.echo(text, nl=False, color=terminal or None)
+    else:
+        write_whole(Path(output.path), text)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    Raises:
+        OutputError: The system refused.
+    """
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            temporary = file.name
+            file.write(text)
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise OutputError(str(path), error.strerror or str(error)) from None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+class Progress:
+    """A line on stderr that says how far a run is, where stderr is a terminal."""
+
+    def __init__(self, what: str) -> None:
+        self.what, self.shown = what, False
+
+    def __call__(self, operators: int) -> None:
+        """Say how many operators ran."""
+        if operators and sys.stderr.isatty():
+            self.shown = True
+            click.echo(f"\r{self.what}: {operators:,} operators", nl=False, err=True)
+
+    def done(self) -> None:
+        """Clear the line."""
+        if self.shown:
+            click.echo("\r\033[K", nl=False, err=True)

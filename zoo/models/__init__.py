@@ -1,0 +1,1 @@
+"""The architectures of the notes, one a file. They import torch and nothing else of zoo."""
