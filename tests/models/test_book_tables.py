@@ -62,9 +62,7 @@ def regnet() -> nn.Module:
     stages = [nn.Sequential(convolution, nn.LazyBatchNorm2d(), nn.ReLU())]
     for depth, width in zip(args["depths"], args["channels"], strict=True):
         block = ResNeXtBlock(width, args["groups"], args["bot_mul"], use_1x1conv=True, strides=2)
-        others = [
-            ResNeXtBlock(width, args["groups"], args["bot_mul"]) for _ in range(depth - 1)
-        ]
+        others = [ResNeXtBlock(width, args["groups"], args["bot_mul"]) for _ in range(depth - 1)]
         stages.append(nn.Sequential(block, *others))
     return nn.Sequential(*stages, head(args["num_classes"]))
 

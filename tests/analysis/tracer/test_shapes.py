@@ -161,3 +161,29 @@ def test_matrix_products(name: str) -> None:
     assert not agrees(f"{name}.default", b, b)
     with pytest.raises(RuntimeError, match="one dtype, but got torch.float32 and torch.float64"):
         RULES[f"{name}.default"](a, b.double())
+
+
+@given(
+    st.tuples(st.integers(3, 9), st.integers(3, 9)),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.integers(0, 2),
+    st.integers(1, 2),
+    st.booleans(),
+)
+def test_pooling(size: Any, reach: int, step: int, pad: int, gap: int, ceil: bool) -> None:
+    x = torch.zeros(2, 3, *size)
+    calls = [
+        ("max_pool2d_with_indices.default", ([reach], [step], [pad], [gap], ceil)),
+        ("avg_pool2d.default", ([reach], [step], [pad], ceil)),
+        ("_adaptive_avg_pool2d.default", ([reach, step],)),
+    ]
+    for name, options in calls:
+        mine = RULES[name](x.to("meta"), *options)
+        if mine is not NotImplemented:
+            real = kernel(name)(x, *options)
+            first = mine[0] if isinstance(mine, tuple) else mine
+            assert first.shape == (real[0] if isinstance(real, tuple) else real).shape
+        else:
+            with pytest.raises(RuntimeError):
+                kernel(name)(x, *options)

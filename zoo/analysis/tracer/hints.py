@@ -67,7 +67,7 @@ class Hints:
             default: What it is taken to find when the caller says nothing.
             most: The most that it can find.
         """
-        line, _ = line_of_caller()
+        line = line_of_caller()
         answer = self._callers_answer(code, line)
         size = default if answer is None else max(0, min(int(answer), most))
         self._note(code, line, f"{size:,} of at most {most:,}")
@@ -75,7 +75,7 @@ class Hints:
 
     def value(self, code: str, default: bool | float | complex) -> bool | float | complex:
         """What a blank tensor's element is taken to be, in the type of `default`."""
-        line, _ = line_of_caller()
+        line = line_of_caller()
         answer = self._callers_answer(code, line)
         value = default if answer is None else type(default)(answer)
         self._note(code, line, str(value))
@@ -83,7 +83,7 @@ class Hints:
 
     def taken_as_ones(self, code: str) -> None:
         """Note that a whole tensor's values were asked for."""
-        line, _ = line_of_caller()
+        line = line_of_caller()
         self._note(code, line, "ones, or what was computed from ones")
 
     def notes(self) -> tuple[Note, ...]:

@@ -40,6 +40,9 @@ GROWS = 2_048
 FALLBACK_BYTES = 64_000_000
 """Most bytes that an operator without a meta kernel is run on."""
 
+NO_META = ("no fake impl registered", "get_ctx() for the meta implementation")
+"""What torch says of a custom operator without a meta kernel."""
+
 
 class Observer(Protocol):
     """What is told of each operator."""
@@ -221,8 +224,10 @@ class BlankMode(TorchDispatchMode):
         """The blank result: by rule, by torch's meta kernel, or from a run on zeros."""
         try:
             return self._shaped(func, blanks, options)
-        except NotImplementedError:
-            return self._run_on_zeros(func, given, args, kwargs)
+        except RuntimeError as error:  # NotImplementedError is one
+            if isinstance(error, NotImplementedError) or any(t in str(error) for t in NO_META):
+                return self._run_on_zeros(func, given, args, kwargs)
+            raise
 
     def _shaped(self, func: Any, blanks: Any, options: Any) -> Any:
         rule = self._rule(func)

@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from zoo.analysis.costs import cost_of
@@ -97,6 +98,8 @@ class _Open:
     module: nn.Module
     depth: int
     inputs: tuple[TensorSpec, ...]
+    lazy: bool
+    """Whether the module had no parameters yet when the call began."""
     times: Counter[int] = field(default_factory=Counter)
     """How often it has called each module."""
 
@@ -224,7 +227,9 @@ class Recorder:
         path = self.paths.reached(module, around)
         if around is not None:
             around.times[id(module)] += 1
-        opened = _Open(self._count, path, module, len(self._stack), self.specs((args, kwargs)))
+        lazy = isinstance(module, LazyModuleMixin)
+        specs = self.specs((args, kwargs))
+        opened = _Open(self._count, path, module, len(self._stack), specs, lazy)
         self._count += 1
         self._stack.append(opened)
 
@@ -285,8 +290,8 @@ class Recorder:
         mode = self._mode
         if not self._stack or mode is None:
             return
-        source, materialises = line_of_caller()
-        if materialises:
+        opened = self._stack[-1]
+        if opened.lazy and "_initialize_hook" in opened.module.__dict__:
             return
         name, tags = self._describe(func)
         busy, mode.busy = mode.busy, True
@@ -306,10 +311,10 @@ class Recorder:
             cost = cost_of(name, inputs, outputs, self.formulas, tags=tags)
         finally:
             mode.busy = busy
-        call = self._stack[-1].index
-        specs = tuple(inputs)
-        index = len(self.ops)
-        self.ops.append(OpCall(index, name, call, "forward", specs, outputs, cost, source, new))
+        index, source = len(self.ops), line_of_caller()
+        self.ops.append(
+            OpCall(index, name, opened.index, "forward", tuple(inputs), outputs, cost, source, new)
+        )
         if self.progress is not None and index % 256 == 0:
             self.progress(index)
 

@@ -33,7 +33,17 @@ REDUCED = (torch.float16, torch.bfloat16)
 
 
 def _like(tensor: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    return torch.empty_like(tensor, dtype=dtype)
+    """A blank of the same shape, with the same strides where these leave no gaps.
+
+    `torch.empty_like` does the same on the meta device in Python, and imports sympy for it (0.4 s).
+    """
+    dtype = dtype or tensor.dtype
+    if not tensor.is_contiguous():
+        size, stride = tensor.size(), tensor.stride()
+        span = 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+        if span == tensor.numel():
+            return torch.empty_strided(size, stride, dtype=dtype, device=META)
+    return torch.empty(tensor.size(), dtype=dtype, device=META)
 
 
 def _new(tensor: Tensor, *shape: int) -> Tensor:
@@ -215,6 +225,50 @@ def _convolution(
     return _new(tensor, tensor.shape[0], weight.shape[1] * groups if transposed else weight.shape[0], *out)
 
 
+def _pooled(tensor: Tensor, kernel: Any, stride: Any, pad: Any, dilate: Any, *, ceil: bool) -> Any:
+    """Shape of a 2-d pooling, or None where torch is to judge."""
+    if tensor.dim() not in (3, 4) or 0 in tensor.shape:
+        return None
+    out = []
+    for axis in range(2):
+        size = tensor.shape[axis - 2]
+        reach, step, edge, gap = (
+            values[axis if len(values) > 1 else 0] for values in (kernel, stride or kernel, pad, dilate)
+        )
+        if 2 * edge > reach:
+            return None
+        span = size + 2 * edge - gap * (reach - 1) - 1
+        length = -(-span // step) + 1 if ceil else span // step + 1
+        if ceil and (length - 1) * step >= size + edge:
+            length -= 1
+        if length <= 0 or span < 0:
+            return None
+        out.append(length)
+    return (*tensor.shape[:-2], *out)
+
+
+def _max_pool(
+    tensor: Tensor, kernel: Any, stride: Any = (), pad: Any = (0,), dilate: Any = (1,), ceil: bool = False
+) -> Any:  # noqa: FBT001, FBT002 - torch's signature
+    shape = _pooled(tensor, kernel, stride, pad, dilate, ceil=ceil)
+    if shape is None:
+        return NotImplemented
+    return _new(tensor, *shape), torch.empty(shape, dtype=torch.int64, device=META)
+
+
+def _avg_pool(
+    tensor: Tensor, kernel: Any, stride: Any = (), pad: Any = (0,), ceil: bool = False, *_: Any
+) -> Any:  # noqa: FBT001, FBT002 - torch's signature
+    shape = _pooled(tensor, kernel, stride, pad, (1,), ceil=ceil)
+    return NotImplemented if shape is None else _new(tensor, *shape)
+
+
+def _adaptive_avg_pool(tensor: Tensor, size: Any) -> Any:
+    if tensor.dim() not in (3, 4) or 0 in tensor.shape:
+        return NotImplemented
+    return _new(tensor, *tensor.shape[:-2], *size)
+
+
 def _grouped_mm(left: Tensor, right: Tensor, offsets: Tensor | None = None, *_: Any, **__: Any) -> Any:
     ranks = (left.dim(), right.dim())
     if ranks == (2, 3):
@@ -296,6 +350,9 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "mm.default": _mm,
         "bmm.default": _bmm,
         "convolution.default": _convolution,
+        "max_pool2d_with_indices.default": _max_pool,
+        "avg_pool2d.default": _avg_pool,
+        "_adaptive_avg_pool2d.default": _adaptive_avg_pool,
         "_grouped_mm.default": _grouped_mm,
         "cat.default": _cat,
         "mean.dim": _mean,

@@ -14,13 +14,10 @@ from pathlib import Path
 from types import CodeType, TracebackType
 
 import torch
-from torch.nn.modules.lazy import LazyModuleMixin
 
 TORCH = str(Path(torch.__file__).parent) + os.sep
 ZOO = str(Path(__file__).resolve().parents[2]) + os.sep
 ZOO_MODELS = ZOO + "models" + os.sep
-MATERIALISES = LazyModuleMixin._infer_parameters.__code__
-"""The frame in which a lazy module makes and initialises its parameters."""
 ENDS = (ZOO + os.path.join("analysis", "tracer", "run.py"), ZOO + os.path.join("analysis", "skeleton.py"))
 """Files that call the user's model: whoever called them is not part of it."""
 _FOREIGN: dict[CodeType, bool] = {}
@@ -51,19 +48,17 @@ def short_path(file: str) -> str:
     return path.name
 
 
-def line_of_caller() -> tuple[str | None, bool]:
-    """`file:line` of the innermost frame of the user's code, and whether a lazy module materialises there."""
+def line_of_caller() -> str | None:
+    """`file:line` of the innermost frame of the user's code; None where the model has no code of its own."""
     frame = sys._getframe(1)
     while frame is not None:
         code = frame.f_code
         if not is_foreign(code):
-            return f"{short_path(code.co_filename)}:{frame.f_lineno}", False
-        if code is MATERIALISES:
-            return None, True
+            return f"{short_path(code.co_filename)}:{frame.f_lineno}"
         if code.co_filename in ENDS:
             break
         frame = frame.f_back  # type: ignore[assignment]
-    return None, False
+    return None
 
 
 def line_of_error(trace: TracebackType | None) -> str | None:
