@@ -15,14 +15,17 @@
     |- MissingDependency     an optional package that is not installed
     `- FormulaError          a cost formula that raised or returned rubbish
 
-Errors hold data; the sentence is derived from it and ends in what to try. The command line prints the
-sentence as one line on stderr and exits with 2.
+Errors hold data; the sentence is derived from it and ends in what to try. The command line prints
+the sentence as one line on stderr and exits with 2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
@@ -45,7 +48,9 @@ class UnknownModel(ZooError):
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         self.name = name
-        super().__init__(f"no model is called {name!r}. {did_you_mean(name, known, 'See `zoo list`.')}")
+        super().__init__(
+            f"no model is called {name!r}. {did_you_mean(name, known, 'See `zoo list`.')}"
+        )
 
 
 class UnknownPlugin(ZooError):
@@ -63,7 +68,8 @@ class DuplicateModel(ZooError):
     def __init__(self, name: str, owner: str, claimant: str) -> None:
         self.name, self.owner, self.claimant = name, owner, claimant
         super().__init__(
-            f"{name!r} is claimed by {owner} and by {claimant}; the first keeps it. Rename one of them."
+            f"{name!r} is claimed by {owner} and by {claimant}; the first keeps it. "
+            "Rename one of them."
         )
 
 
@@ -132,7 +138,9 @@ class OutputError(ZooError):
 
     def __init__(self, path: str, reason: str) -> None:
         self.path, self.reason = path, reason
-        super().__init__(f"cannot write {path}: {reason}. Name a file in a folder you can write to.")
+        super().__init__(
+            f"cannot write {path}: {reason}. Name a file in a folder you can write to."
+        )
 
 
 class MissingDependency(ZooError):
@@ -150,4 +158,6 @@ class FormulaError(ZooError):
 
     def __init__(self, op: str, reason: str) -> None:
         self.op, self.reason = op, reason
-        super().__init__(f"the formula of {op} {reason}. A formula returns MACs (int) or a zoo Cost.")
+        super().__init__(
+            f"the formula of {op} {reason}. A formula returns MACs (int) or a zoo Cost."
+        )

@@ -1,15 +1,16 @@
-"""Whether this installation can do what it should: versions, devices, plugins, optional packages."""
+"""Whether this installation can do what it should: versions, devices, plugins, packages."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from zoo.analysis.records import Column, ModelInfo, Report
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from zoo.plugins.manager import Manager
 
 NEEDED = ("torch", "torchvision", "click", "pluggy")

@@ -46,7 +46,9 @@ def test_parameters_are_those_of_the_model(model: nn.Module) -> None:
     report = summary(run(model, [(2, WIDTH)]))
     parameters = list(model.parameters())
     assert report.totals["parameters"] == sum(p.numel() for p in parameters)
-    assert report.totals["trainable_parameters"] == sum(p.numel() for p in parameters if p.requires_grad)
+    assert report.totals["trainable_parameters"] == sum(
+        p.numel() for p in parameters if p.requires_grad
+    )
     assert report.totals["buffers"] == sum(b.numel() for b in model.buffers())
 
 
@@ -56,7 +58,11 @@ def test_shapes_are_those_of_a_real_run(model: nn.Module, batch: int) -> None:
     handles = [
         module.register_forward_hook(
             lambda _, __, out: shapes.append(
-                [tuple(t.shape) for t in (out if isinstance(out, tuple) else (out,)) if t is not None]
+                [
+                    tuple(t.shape)
+                    for t in (out if isinstance(out, tuple) else (out,))
+                    if t is not None
+                ]
             )
         )
         for module in model.modules()

@@ -73,7 +73,9 @@ def test_tied_weights_stay_tied() -> None:
 
 
 def test_lazy_modules_take_shape_in_the_run() -> None:
-    model = skeleton(lambda: nn.Sequential(nn.LazyLinear(300), nn.LazyBatchNorm1d(), nn.LazyLinear(10)))
+    model = skeleton(
+        lambda: nn.Sequential(nn.LazyLinear(300), nn.LazyBatchNorm1d(), nn.LazyLinear(10))
+    )
     trace = run(model, [(2, 5_000)])
     assert sum(p.spec.numel for p in trace.parameters) == 5_000 * 300 + 300 + 600 + 3_010
 

@@ -1,1 +1,1 @@
-"""What can be said about any `nn.Module`: one run is recorded, every figure is read from the record."""
+"""What can be said about any `nn.Module`: one run is recorded, figures are read from the record."""

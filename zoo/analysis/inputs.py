@@ -8,14 +8,22 @@ One input is a word: `1,3,96,96`, `1x3x96x96`, `1,128:int64`, `f32[1,3,96,96]`, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from zoo.analysis.records import DTYPES, TensorSpec
 from zoo.errors import InputError, did_you_mean
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 SHORT = {short: name for name, (short, _) in DTYPES.items()}
-ALIASES = {"float": "float32", "double": "float64", "half": "float16", "long": "int64", "int": "int32"}
+ALIASES = {
+    "float": "float32",
+    "double": "float64",
+    "half": "float16",
+    "long": "int64",
+    "int": "int32",
+}
 MOST = 2**63 - 1
 """Elements that a tensor can have."""
 WORDS = "Write 1,3,224,224, 1,128:int64, f32[1,3,224,224] or name=1,3,224,224."
@@ -36,7 +44,7 @@ class InputWord(NamedTuple):
 
 
 def dtype_of(word: str, what: str) -> str:
-    """torch's dtype name for a user's word.
+    """Torch's dtype name for a user's word.
 
     Args:
         word: `float32`, `f32`, `torch.float32` or `half`.
@@ -58,16 +66,19 @@ def dims_of(word: str, what: str) -> tuple[int, ...]:
     """Dims of `1,3,96,96` or `1x3x96x96`.
 
     Raises:
-        InputError: Letters, zeros, negative numbers, nothing at all, or more elements than a tensor has.
+        InputError: Letters, zeros, negative numbers, nothing at all, or more elements than a tensor
+        has.
     """
-    parts = re.split(r"[,x×]", word.strip())
+    parts = re.split(r"[,x]", word.strip())
     if not word.strip():
         raise InputError(repr(what), "it has no dims", WORDS)
     dims = []
     for part in parts:
         text = part.strip()
         if not re.fullmatch(r"[+-]?\d+", text):
-            reason = f"{text!r} is not a whole number" if text else "a dim is missing between commas"
+            reason = (
+                f"{text!r} is not a whole number" if text else "a dim is missing between commas"
+            )
             raise InputError(repr(what), reason, WORDS)
         dim = int(text) if len(text) <= 40 else MOST + 1
         if dim <= 0:
@@ -88,7 +99,9 @@ def checked(dims: tuple[int, ...], what: str) -> tuple[int, ...]:
             raise InputError(repr(what), f"dim {dim} is not positive", WORDS)
         numel *= dim
     if numel > MOST // 16:
-        raise InputError(repr(what), "that is more elements than a tensor can have", "Give smaller dims.")
+        raise InputError(
+            repr(what), "that is more elements than a tensor can have", "Give smaller dims."
+        )
     return dims
 
 
@@ -128,7 +141,9 @@ def _values_dtype(values: str, word: str) -> str:
     kind, _, vocabulary = values.partition(":")
     if kind == "ints" and (not vocabulary or (vocabulary.isdigit() and int(vocabulary) > 0)):
         return "int64"
-    raise InputError(repr(word), f"@{values} is not a kind of values", "Write @random or @ints:vocab.")
+    raise InputError(
+        repr(word), f"@{values} is not a kind of values", "Write @random or @ints:vocab."
+    )
 
 
 def parse_all(words: Iterable[str]) -> tuple[InputWord, ...]:

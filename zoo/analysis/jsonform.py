@@ -1,7 +1,8 @@
 """How a record becomes JSON and comes back the same.
 
-The form is the record's own: an object for each dataclass with its fields' names, a list for each tuple.
-Reading follows the fields' annotations, so what comes back has the same types. The whole names its `schema`.
+The form is the record's own: an object for each dataclass with its fields' names, a list for each
+tuple. Reading follows the fields' annotations, so what comes back has the same types. The whole
+names its `schema`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ class BadRecord(ZooError):
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
-        super().__init__(f"this is no saved trace: {reason}. Make it again with this version of zoo.")
+        super().__init__(
+            f"this is no saved trace: {reason}. Make it again with this version of zoo."
+        )
 
 
 def dumps(record: object) -> str:
@@ -88,11 +91,16 @@ def _read(data: Any, kind: Any) -> Any:
         return data
     if origin is not None and issubclass(origin, Mapping):
         return {key: _read(item, get_args(kind)[1]) for key, item in data.items()}
-    if is_dataclass(kind) and isinstance(kind, type):
+    return _read_plain(data, kind)
+
+
+def _read_plain(data: Any, kind: Any) -> Any:
+    """A dataclass, or a word or number."""
+    if isinstance(kind, type) and is_dataclass(kind):
         hints = _hints(kind)
         return kind(**{name: _read(item, hints[name]) for name, item in data.items()})
     if kind is float and isinstance(data, int):
         return float(data)
-    if isinstance(kind, type) and not isinstance(data, kind):
+    if not isinstance(data, kind):
         raise TypeError(f"{data!r} is no {kind.__name__}")
     return data

@@ -2,7 +2,8 @@
 
 A `Trace` is everything that happened in a run; a `Report` is a table made from it. All records are
 frozen, hold no tensor and no torch, and survive a round trip through JSON without loss
-(`zoo.analysis.jsonform`). Bytes are bytes, MACs are multiply-accumulates, shapes are outermost first.
+(`zoo.analysis.jsonform`). Bytes are bytes, MACs are multiply-accumulates, shapes are outermost
+first.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """How any model is built without allocating a weight.
 
-Every operator of the constructor goes through a dispatch mode that sends uninitialised, random and large
-tensors to the meta device and leaves small constants real (`linspace(...).item()`, buffers computed from
-`arange`). A constructor that asks a blank tensor for a value gets 1. Nothing of torch is patched.
+Every operator of the constructor goes through a dispatch mode that sends uninitialised, random and
+large tensors to the meta device and leaves small constants real (`linspace(...).item()`, buffers
+computed from `arange`). A constructor that asks a blank tensor for a value gets 1. Nothing of torch
+is patched.
 
 Not covered: constructors that read weights from a file, or hand raw memory to another library.
 """
@@ -11,14 +12,19 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
+
+from zoo.analysis.inputs import parse_all
 
 from zoo.analysis.tracer.modes import BlankMode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
 
 T = TypeVar("T")
 
@@ -62,3 +68,24 @@ def weight_bytes(model: nn.Module) -> int:
     """Bytes of parameters and buffers that hold data in memory."""
     held = [*model.parameters(), *model.buffers()]
     return sum(t.numel() * t.element_size() for t in held if not t.is_meta and t.numel())
+
+
+def materialise(model: nn.Module, words: Sequence[str]) -> None:
+    """Give lazy layers their parameters by one run on zeros; a model without lazy layers is left alone.
+
+    Args:
+        model: Changed in place; flags and random numbers apart from the new parameters stay.
+        words: Its default input, in the words of `--input`; where there is none, nothing is done.
+    """
+    if not words or not any(is_lazy(p) for p in [*model.parameters(), *model.buffers()]):
+        return
+    read = parse_all(words)
+    given = [torch.zeros(one.spec.shape, dtype=getattr(torch, one.spec.dtype)) for one in read]
+    flags = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            model(*given)
+    finally:
+        for module, training in flags:
+            module.training = training

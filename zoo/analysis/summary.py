@@ -1,18 +1,17 @@
 """Which shape comes out of each module call, with how many parameters and MACs.
 
-A row is a module call; its figures are its own and those of the calls inside it, and the root row is the
-total. A parameter is counted once, in the first row that holds it: a module called again, or one that
-holds a tied tensor, shows 0 there and a mark. Parameters of modules that the run did not call have a row
-of their own, so that the rows still add up; those that the caller read directly (`F.linear(x, self.out.weight)`)
-belong to the caller.
+A row is a module call; its figures are its own and those of the calls inside it, and the root row
+is the total. A parameter is counted once, in the first row that holds it: a module called again, or
+one that holds a tied tensor, shows 0 there and a mark. Parameters of modules that the run did not
+call have a row of their own, so that the rows still add up; those that the caller read directly
+(`F.linear(x, self.out.weight)`) belong to the caller.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.analysis.records import (
     Column,
@@ -25,6 +24,9 @@ from zoo.analysis.records import (
     Trace,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
 COLUMNS = (
     Column("input_shape", "", "Shape of the first tensor the call got, or a list of shapes."),
     Column("output_shape", "", "Shape of the tensor that came out, or a list of shapes."),
@@ -32,14 +34,23 @@ COLUMNS = (
     Column("parameters", "1", "Parameters held, each counted once in the whole table."),
     Column("trainable_parameters", "1", "Those that gradients reach."),
     Column("parameter_bytes", "B", "Bytes of the parameters."),
-    Column("macs", "MAC", "Multiply-accumulates of convolutions, matrix products, attention and recurrent cells."),
+    Column(
+        "macs",
+        "MAC",
+        "Multiply-accumulates of convolutions, matrix products, attention and recurrent cells.",
+    ),
     Column("flops", "FLOP", "2 x MACs."),
     Column(
         "pointwise_flops",
         "FLOP",
-        "One per output element of elementwise operators, one per input element of reductions and norms.",
+        "One per output element of elementwise operators, one per input element of reductions and "
+        "normalisation.",
     ),
-    Column("activation_bytes", "B", "Bytes of the tensors that operators allocated; views and in-place results add none."),
+    Column(
+        "activation_bytes",
+        "B",
+        "Bytes of the tensors that operators allocated; views and in-place results add none.",
+    ),
     Column("bytes_read", "B", "Bytes of the operators' operands."),
     Column("bytes_written", "B", "Bytes of the operators' results."),
     Column("training", "", "Whether the module was in training mode."),
@@ -95,9 +106,7 @@ class _Holders:
         self.first_call: dict[str, int] = {}
         for call in trace.calls:
             self.first_call.setdefault(call.module, call.index)
-        self.reaches_call = {
-            prefix for path in self.first_call for prefix in _prefixes(path)
-        }
+        self.reaches_call = {prefix for path in self.first_call for prefix in _prefixes(path)}
         self.of_call: dict[int, list[Parameter]] = defaultdict(list)
         self.uncalled: dict[tuple[int, str], list[Parameter]] = defaultdict(list)
         self.tied_elsewhere: set[str] = set()

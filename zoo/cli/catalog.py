@@ -14,7 +14,12 @@ from zoo.cli.output import Output, check, emit, output_options
 @click.option("--columns", metavar="A,B", help="Columns to show, in this order.")
 @output_options
 def list_models(
-    query: str | None, plugin: str | None, tag: str | None, columns: str | None, fmt: str, path: str | None
+    query: str | None,
+    plugin: str | None,
+    tag: str | None,
+    columns: str | None,
+    fmt: str,
+    path: str | None,
 ) -> None:
     """Models by name, all or those that match QUERY."""
     output = Output(fmt, path, tuple(columns.split(",")) if columns is not None else None)
@@ -37,7 +42,9 @@ def info(name: str, fmt: str, path: str | None) -> None:
 
 
 @click.command()
-@click.option("--verbose", "-v", is_flag=True, help="Also where each plugin is and which hooks it has.")
+@click.option(
+    "--verbose", "-v", is_flag=True, help="Also where each plugin is and which hooks it has."
+)
 @output_options
 def plugins(verbose: bool, fmt: str, path: str | None) -> None:
     """Plugins and their health."""

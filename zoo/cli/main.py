@@ -1,6 +1,7 @@
 """Which commands there are, and how errors become exit codes.
 
-Exit codes: 0 done; 1 a check failed or the run broke part-way; 2 the user's input was wrong; 130 Ctrl-C.
+Exit codes: 0 done; 1 a check failed or the run broke part-way; 2 the user's input was wrong; 130
+Ctrl-C.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ COMMANDS = {
 def _from_plugins() -> dict[str, click.Command]:
     from zoo.api import plugin_commands
 
-    return {name: one for name, one in plugin_commands().items() if name not in COMMANDS}
+    return dict(plugin_commands(COMMANDS))
 
 
 class Zoo(click.Group):

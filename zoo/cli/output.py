@@ -45,7 +45,12 @@ def output_options(function: F) -> F:
         "--output", "-o", "path", metavar="FILE", help="Write to FILE, whole or not at all."
     )(function)
     return click.option(
-        "--format", "fmt", default="text", metavar="text|json|csv|md", help="Form of the report.", show_default=True
+        "--format",
+        "fmt",
+        default="text",
+        metavar="text|json|csv|md",
+        help="Form of the report.",
+        show_default=True,
     )(function)
 
 

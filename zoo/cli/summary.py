@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from zoo.cli.output import Output, Progress, check, emit, output_options
@@ -23,27 +25,47 @@ def hints_of(words: tuple[str, ...]) -> dict[str, float]:
 
 @click.command()
 @click.argument("model")
-@click.option("--input", "-i", "inputs", multiple=True, metavar="DIMS", help="1,3,224,224, x=1,3,8,8, 1,128:int64, ids=1,128@ints:VOCAB or f32[1,3,8,8]; repeat for several.")
-@click.option("--set", "settings", multiple=True, metavar="K=V", help="Argument of the model's constructor.")
+@click.option(
+    "--input",
+    "-i",
+    "inputs",
+    multiple=True,
+    metavar="DIMS",
+    help="1,3,224,224, x=1,3,8,8, 1,128:int64, ids=1,128@ints:VOCAB or f32[1,3,8,8]; "
+    "repeat for several.",
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="K=V", help="Argument of the model's constructor."
+)
 @click.option("--depth", type=click.IntRange(min=0), help="Levels of the tree to show.")
 @click.option("--columns", metavar="A,B", help="Columns to show, in this order.")
 @click.option("--sort", metavar="COLUMN", help="Sort the rows by a column, largest first.")
-@click.option("--train", is_flag=True, help="Run in training mode: dropout and batch statistics on.")
-@click.option("--device", default="cpu", show_default=True, help="Device that the run is simulated on.")
+@click.option(
+    "--train", is_flag=True, help="Run in training mode: dropout and batch statistics on."
+)
+@click.option(
+    "--device", default="cpu", show_default=True, help="Device that the run is simulated on."
+)
 @click.option("--dtype", help="Cast floating point weights and inputs, for example to bfloat16.")
-@click.option("--hint", "hints", multiple=True, metavar="WHAT=N", help="What a data-dependent operation finds, by name or file:line.")
+@click.option(
+    "--hint",
+    "hints",
+    multiple=True,
+    metavar="WHAT=N",
+    help="What a data-dependent operation finds, by name or file:line.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 1 when an operator has no formula.")
 @click.option("--binary", is_flag=True, help="Count bytes in 1,024s (MiB).")
 @output_options
 @click.pass_context
-def summary(ctx: click.Context, model: str, fmt: str, path: str | None, **options: object) -> None:
-    """Shapes, parameters and MACs of MODEL, layer by layer.
+def summary(ctx: click.Context, /, model: str, fmt: str, path: str | None, **options: Any) -> None:
+    r"""Shapes, parameters and MACs of MODEL, layer by layer.
 
     \b
     zoo summary googlenet --input 1,1,96,96
     zoo summary ./net.py:Net --input 1,3,32,32 --depth 2 --format md
     """
-    ctx.exit(run(model, fmt, path, **options))  # type: ignore[arg-type]
+    ctx.exit(run(model, fmt, path, **options))
 
 
 def run(

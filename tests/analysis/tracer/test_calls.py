@@ -147,7 +147,11 @@ def test_dtype_casts_weights_and_inputs() -> None:
 def test_training_mode_keeps_what_the_user_froze() -> None:
     net = nn.Sequential(nn.BatchNorm1d(4), nn.BatchNorm1d(4))
     net[1].eval()
-    assert [call.training for call in run(net, [(2, 4)], training=True).calls] == [True, True, False]
+    assert [call.training for call in run(net, [(2, 4)], training=True).calls] == [
+        True,
+        True,
+        False,
+    ]
     assert not any(call.training for call in run(net, [(2, 4)]).calls)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from zoo.analysis.records import Failure
 from zoo.analysis.tracer.run import run
+
+if TYPE_CHECKING:
+    from zoo.analysis.records import Failure
 
 
 def broken(model: nn.Module, *inputs: object) -> Failure:

@@ -93,7 +93,8 @@ def test_cat_and_stack(shapes: list[Any], dim: int) -> None:
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_batch_norm(training: bool, dtype: torch.dtype) -> None:
-    """Against the CPU's own kernel: the meta kernel gives statistics in evaluation mode, which the CPU does not."""
+    """Against the CPU's own kernel: the meta kernel gives statistics in evaluation mode, which the
+    CPU does not."""
     name = "native_batch_norm.default"
     x, c = torch.zeros((2, 3, 4), dtype=dtype), torch.zeros((3,), dtype=dtype)
     real = kernel(name)(x, c, c, c, c, training, 0.1, 1e-5)
@@ -125,7 +126,9 @@ def test_addmm(bias: Any, left: Any, right: Any, answers: bool) -> None:
 def test_embedding_and_masked_fill() -> None:
     ids = blank((2, 7), torch.int64)
     assert agrees("embedding.default", blank((10, 4), torch.float32), ids)
-    assert not agrees("embedding.default", blank((10, 4), torch.float32), blank((2,), torch.float32))
+    assert not agrees(
+        "embedding.default", blank((10, 4), torch.float32), blank((2,), torch.float32)
+    )
     x = blank((2, 3), torch.float32)
     assert agrees("masked_fill.Scalar", x, blank((1, 3), torch.bool), 0.0)
     assert not agrees("masked_fill.Scalar", x, blank((4, 2, 3), torch.bool), 0.0)
@@ -159,7 +162,7 @@ def test_matrix_products(name: str) -> None:
     a, b = blank((*batch, 3, 4), torch.float32), blank((*batch, 4, 5), torch.float32)
     assert agrees(f"{name}.default", a, b)
     assert not agrees(f"{name}.default", b, b)
-    with pytest.raises(RuntimeError, match="one dtype, but got torch.float32 and torch.float64"):
+    with pytest.raises(RuntimeError, match=r"one dtype, but got torch\.float32 and torch\.float64"):
         RULES[f"{name}.default"](a, b.double())
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from zoo.analysis.tracer.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def fingerprint(model: nn.Module) -> dict[str, Any]:
@@ -96,7 +98,9 @@ def frozen() -> nn.Module:
 
 def tied() -> nn.Module:
     shared = nn.Linear(4, 4)
-    return nn.Sequential(shared, nn.ReLU(), shared, nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)))
+    return nn.Sequential(
+        shared, nn.ReLU(), shared, nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))
+    )
 
 
 @pytest.mark.parametrize("build", [stateful, patched, frozen, tied])

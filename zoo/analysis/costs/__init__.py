@@ -1,14 +1,13 @@
 """What does one operator cost?
 
-`DEFAULT` is the table of all built-in formulas, one module for each family; `cost_of` asks a table and
-checks its answer. No torch is imported here. An operator without a formula is unknown, which is `None`
-and never 0; only what torch itself tags as a view or as elementwise is known without one.
+`DEFAULT` is the table of all built-in formulas, one module for each family; `cost_of` asks a table
+and checks its answer. No torch is imported here. An operator without a formula is unknown, which is
+`None` and never 0; only what torch itself tags as a view or as elementwise is known without one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from zoo.analysis.costs import (
     attention,
@@ -32,8 +31,11 @@ from zoo.analysis.costs import (
     views,
 )
 from zoo.analysis.costs.base import CostFormula, Specs, read_bytes, table, written_bytes
-from zoo.analysis.records import Cost, TensorSpec  # noqa: F401 - TensorSpec is for the doctests
+from zoo.analysis.records import Cost, TensorSpec  # noqa: F401 - for the doctests
 from zoo.errors import FormulaError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DEFAULT: Final[Mapping[str, CostFormula]] = table(
     views.FORMULAS,
@@ -78,14 +80,13 @@ def cost_of(
 ) -> Cost | None:
     """Cost of one call of `op`, or None where nothing is known about it.
 
-    A formula that returns MACs alone gets its bytes filled in: all operands read, all results written.
+    A formula that returns MACs alone gets its bytes filled in: all operands read, all results
+    written.
 
-    Args:
-        op: Name with overload, `aten.mm.default`.
-        inputs: Tensors among the arguments, in order; an `Inputs` where formulas need more.
-        outputs: Tensors among the results, in order.
-        formulas: Where to look, by name with overload and then without.
-        tags: Names of torch's tags; `view` for an operator whose result shares its operand's memory.
+    Args: op: Name with overload, `aten.mm.default`. inputs: Tensors among the arguments, in order;
+        an `Inputs` where formulas need more. outputs: Tensors among the results, in order.
+        formulas: Where to look, by name with overload and then without. tags: Names of torch's
+        tags; `view` for an operator whose result shares its operand's memory.
 
     Raises:
         FormulaError: The formula raised, or returned something else than MACs or a `Cost`.

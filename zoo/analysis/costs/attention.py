@@ -1,14 +1,14 @@
 """How many multiply-accumulates does an attention take, whichever kernel runs it?
 
-Counted: the scores, q x k, and their product with v: B*H*Sq*Skv*(E + Ev), Vaswani et al., Attention Is
-All You Need, arXiv:1706.03762, section 3.2. H is the number of query heads: with grouped queries
-(Ainslie et al., GQA, arXiv:2305.13245) a key head is read by several of them and multiplied as often.
-The layers that contain projections count these too.
+Counted: the scores, q x k, and their product with v: B*H*Sq*Skv*(E + Ev), Vaswani et al., Attention
+Is All You Need, arXiv:1706.03762, section 3.2. H is the number of query heads: with grouped queries
+(Ainslie et al., GQA, arXiv:2305.13245) a key head is read by several of them and multiplied as
+often. The layers that contain projections count these too.
 
-A causal or masked attention is counted in full. Where several sequences lie end to end their lengths are
-not known from shapes: the figure is then an upper bound, total rows of one side times the longest
-sequence of the other. Not counted, as in every contraction: scale, softmax, dropout, bias, the norms and
-activations of a fused layer.
+A causal or masked attention is counted in full. Where several sequences lie end to end their
+lengths are not known from shapes: the figure is then an upper bound, total rows of one side times
+the longest sequence of the other. Not counted, as in every contraction: scale, softmax, dropout,
+bias, the norms and activations of a fused layer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from zoo.analysis.records import TensorSpec
 
 
 def sdpa(inputs: Specs, outputs: Specs) -> int:
-    """q (..., h, sq, e), k (..., hk, sk, e), v (..., hk, sk, ev) -> (..., h, sq, ev).
+    """From q (..., h, sq, e), k (..., hk, sk, e), v (..., hk, sk, ev) -> (..., h, sq, ev).
 
     sk*(e + ev) MACs for each row of the result, so that leading dimensions may broadcast.
 
@@ -34,7 +34,7 @@ def sdpa(inputs: Specs, outputs: Specs) -> int:
 
 
 def _packed(inputs: Specs, lengths: tuple[str, str]) -> int:
-    """q (t, h, e), k (u, hk, e), v (u, hk, ev), sequences end to end: the tighter of two bounds."""
+    """From q (t, h, e), k (u, hk, e), v (u, hk, ev), end to end: the tightest of three bounds."""
     (*_, t, h, e), (*_, u, _, _), ev = inputs[0].shape, inputs[1].shape, inputs[2].shape[-1]
     longest_q, longest_k = (argument(inputs, name) for name in lengths)
     pairs = [t * u]
@@ -46,13 +46,13 @@ def _packed(inputs: Specs, lengths: tuple[str, str]) -> int:
 
 
 def _rows_first(inputs: Specs) -> int:
-    """q (b, sq, h, e), k (b, sk, hk, e), v (b, sk, hk, ev)."""
+    """From q (b, sq, h, e), k (b, sk, hk, e), v (b, sk, hk, ev)."""
     (b, sq, h, e), sk, ev = inputs[0].shape, inputs[1].shape[1], inputs[2].shape[-1]
     return b * h * sq * sk * (e + ev)
 
 
 def flash(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
-    """q (b, sq, h, e), k (b, sk, hk, e), v (b, sk, hk, ev): b*h*sq*sk*(e + ev).
+    """From q (b, sq, h, e), k (b, sk, hk, e), v (b, sk, hk, ev): b*h*sq*sk*(e + ev).
 
     With `cum_seq_q` the operands have no batch dimension: an upper bound.
 
@@ -82,7 +82,7 @@ def flash_in_place(inputs: Specs, outputs: Specs) -> int:
 
 
 def efficient(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
-    """q (b, sq, h, e), k (b, sk, hk, e), v (b, sk, hk, ev): b*h*sq*sk*(e + ev).
+    """From q (b, sq, h, e), k (b, sk, hk, e), v (b, sk, hk, ev): b*h*sq*sk*(e + ev).
 
     With `cu_seqlens_q` b is 1 and several sequences lie end to end: an upper bound.
 
@@ -96,7 +96,7 @@ def efficient(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
 
 
 def cudnn(inputs: Specs, outputs: Specs) -> int:
-    """q (b, h, sq, e), k (b, hk, sk, e), v (b, hk, sk, ev); with `cum_seq_q` as `flash`.
+    """From q (b, h, sq, e), k (b, hk, sk, e), v (b, hk, sk, ev); with `cum_seq_q` as `flash`.
 
     >>> q = TensorSpec((1, 4, 128, 64))
     >>> cudnn((q, q, q), (q,))
@@ -108,7 +108,7 @@ def cudnn(inputs: Specs, outputs: Specs) -> int:
 
 
 def multi_head(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
-    """q (b, sq, d), k and v (b, sk, d): four projections of d*d and the attention.
+    """From q (b, sq, d), k and v (b, sk, d): four projections of d*d and the attention.
 
     b*(2*sq + 2*sk)*d*d + b*sq*sk*2*d MACs.
 
@@ -121,7 +121,7 @@ def multi_head(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
 
 
 def encoder_layer(inputs: Specs, outputs: Specs) -> int:
-    """x (b, s, d) through self-attention and d -> f -> d: `multi_head` and 2*b*s*d*f MACs.
+    """From x (b, s, d) through self-attention and d -> f -> d: `multi_head` and 2*b*s*d*f MACs.
 
     >>> x, w = TensorSpec((2, 5, 8)), TensorSpec((16, 8))
     >>> encoder_layer(Inputs((x,), {"ffn_weight_1": w}), (x,))

@@ -1,18 +1,21 @@
 """What do several families of formulas share?
 
 Sizes, and the one way in which most operators touch memory: every operand read once, every result
-written once, dense and contiguous. An operand that is handed over twice is read twice; strides are not
-known, so an expanded operand counts as if it were stored in full.
+written once, dense and contiguous. An operand that is handed over twice is read twice; strides are
+not known, so an expanded operand counts as if it were stored in full.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import prod
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from zoo.analysis.costs.base import CostFormula, Inputs, Specs, argument, read_bytes, written_bytes
+from zoo.analysis.costs.base import CostFormula, Inputs, Specs, argument, read_bytes, written_bytes  # noqa: F401 - for the doctests
 from zoo.analysis.records import Cost, TensorSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def elements(specs: Specs) -> int:

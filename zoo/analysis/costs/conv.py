@@ -1,22 +1,23 @@
 """How many multiply-accumulates does a convolution take?
 
-Counted: the kernel at every output position, or for a transposed convolution at every input position;
-each costs the weight's own number of elements, which groups and depthwise have already made smaller
-(Dumoulin & Visin, A guide to convolution arithmetic, arXiv:1603.07285, for the positions). Stride,
-padding and dilation act through the positions only. Taps that fall on padding, or outside of a
-transposed convolution's result, are counted, as in published figures.
+Counted: the kernel at every output position, or for a transposed convolution at every input
+position; each costs the weight's own number of elements, which groups and depthwise have already
+made smaller (Dumoulin & Visin, A guide to convolution arithmetic, arXiv:1603.07285, for the
+positions). Stride, padding and dilation act through the positions only. Taps that fall on padding,
+or outside of a transposed convolution's result, are counted, as in published figures.
 
-Not counted: the bias, a fused activation or addition, the interpolation in a deformable convolution.
-A quantised convolution with a packed weight does not say how large its kernel is and has no formula.
+Not counted: the bias, a fused activation or addition, the interpolation in a deformable
+convolution. A quantised convolution with a packed weight does not say how large its kernel is and
+has no formula.
 """
 
 from __future__ import annotations
 
 from math import prod
 
-from zoo.analysis.costs.base import Inputs, Specs, argument, table
+from zoo.analysis.costs.base import Inputs, Specs, argument, table  # noqa: F401 - for the doctests
 from zoo.analysis.costs.common import each, named
-from zoo.analysis.records import TensorSpec
+from zoo.analysis.records import TensorSpec  # noqa: TC001 - for the doctests
 
 
 def _at_positions(positions: TensorSpec, weight: TensorSpec) -> int:
@@ -27,9 +28,10 @@ def _at_positions(positions: TensorSpec, weight: TensorSpec) -> int:
 
 
 def convolution(inputs: Specs, outputs: Specs) -> int:
-    """x (b, c_in, *s) with w (c_out, c_in/g, *k) -> y (b, c_out, *t): b*prod(t)*c_out*(c_in/g)*prod(k).
+    """From x (b, c_in, *s), w (c_out, c_in/g, *k) to y (b, c_out, *t).
 
-    Where `transposed`, w is (c_in, c_out/g, *k) and the positions are those of x.
+    b*prod(t)*c_out*(c_in/g)*prod(k) MACs. Where `transposed`, w is (c_in, c_out/g, *k) and the
+    positions are those of x.
 
     >>> x, w, y = TensorSpec((1, 3, 8, 8)), TensorSpec((4, 3, 3, 3)), TensorSpec((1, 4, 6, 6))
     >>> convolution((x, w), (y,))
@@ -60,7 +62,7 @@ def conv_transpose(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
 
 
 def conv_tbc(inputs: Specs, outputs: Specs) -> int:
-    """x (t, b, c_in) with w (k, c_in, c_out) -> (t', b, c_out): k*c_in MACs for each element.
+    """From x (t, b, c_in) with w (k, c_in, c_out) -> (t', b, c_out): k*c_in MACs for each element.
 
     >>> conv_tbc((TensorSpec((9, 2, 3)), TensorSpec((3, 3, 4))), (TensorSpec((7, 2, 4)),))
     504
@@ -70,7 +72,7 @@ def conv_tbc(inputs: Specs, outputs: Specs) -> int:
 
 
 def onednn(inputs: Specs, outputs: Specs) -> int:
-    """oneDNN's fused convolution, whose other operand may stand before the weight.
+    """A fused convolution of oneDNN, whose other operand may stand before the weight.
 
     >>> x, w, y = TensorSpec((1, 3, 8)), TensorSpec((4, 3, 3)), TensorSpec((1, 4, 6))
     >>> onednn(Inputs((x, y, w), {"X": x, "other": y, "W": w}), (y,))
@@ -80,7 +82,7 @@ def onednn(inputs: Specs, outputs: Specs) -> int:
 
 
 def onednn_transpose(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
-    """oneDNN's fused transposed convolution.
+    """A fused transposed convolution of oneDNN.
 
     >>> onednn_transpose((TensorSpec((1, 4, 6)), TensorSpec((4, 3, 3))), (TensorSpec((1, 3, 8)),))
     216

@@ -1,21 +1,24 @@
 """How many multiply-accumulates does a contraction of several tensors take?
 
 `einsum` and `bilinear` are taken apart into products of two operands, left to right, as torch does
-(aten/src/ATen/native/Linear.cpp). Each product costs the sizes of all its indices multiplied, where an
-index is summed; indices of one operand only are summed beforehand and are no MACs. Where nothing is
-summed the product is elementwise: no MACs, one pointwise FLOP for each element.
+(aten/src/ATen/native/Linear.cpp). Each product costs the sizes of all its indices multiplied, where
+an index is summed; indices of one operand only are summed beforehand and are no MACs. Where nothing
+is summed the product is elementwise: no MACs, one pointwise FLOP for each element.
 
 Not counted: those first sums, and traces over an index that an operand repeats.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from math import prod
+from typing import TYPE_CHECKING
 
-from zoo.analysis.costs.base import Inputs, Specs, argument, table
+from zoo.analysis.costs.base import Inputs, Specs, argument, table  # noqa: F401 - for the doctests
 from zoo.analysis.costs.common import each, streamed
-from zoo.analysis.records import Cost, TensorSpec
+from zoo.analysis.records import Cost, TensorSpec  # noqa: F401 - for the doctests
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 def _labels(term: str, rank: int) -> list[str]:
@@ -87,7 +90,7 @@ def bilinear(inputs: Specs, outputs: Specs) -> int:
     return outputs[0].numel * (i * j + j)
 
 
-def trilinear(inputs: Specs, outputs: Specs) -> int:
+def trilinear(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
     """Three operands of one rank once expanded; sums over `sumdim`, first 1 with 2, then with 3.
 
     >>> x1, w, x2 = TensorSpec((4, 2)), TensorSpec((5, 2, 3)), TensorSpec((4, 3))

@@ -1,8 +1,8 @@
 """What does looking rows up in a table cost?
 
 No MACs: a look-up multiplies nothing (Mikolov et al., arXiv:1301.3781, count it as a projection by
-selection). Memory: only the rows that are gathered are read, not the whole table, and the indices. A bag
-sums its rows: one pointwise FLOP for each gathered element.
+selection). Memory: only the rows that are gathered are read, not the whole table, and the indices.
+A bag sums its rows: one pointwise FLOP for each gathered element.
 
 Rows that several indices share are read once for each.
 """
@@ -36,8 +36,8 @@ def embedding_bag(inputs: Specs, outputs: Specs) -> Cost:
 
     Its other three results, the bookkeeping of the backward pass, are written too.
 
-    >>> table, ids, starts = TensorSpec((1000, 8)), TensorSpec((6,), "int64"), TensorSpec((2,), "int64")
-    >>> embedding_bag((table, ids, starts), (TensorSpec((2, 8)),))
+    >>> table, ids = TensorSpec((1000, 8)), TensorSpec((6,), "int64")
+    >>> embedding_bag((table, ids, TensorSpec((2,), "int64")), (TensorSpec((2, 8)),))
     Cost(macs=0, flops=48, bytes_read=256, bytes_written=64)
     """
     weight, indices = named(inputs, "weight", 0), named(inputs, "indices", 1)

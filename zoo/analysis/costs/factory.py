@@ -1,15 +1,15 @@
 """What does it cost to make a tensor out of nothing?
 
-Writes only. Constants and index ranges take no FLOPs; windows and random numbers take one pointwise FLOP
-for each element, whatever the generator does for it. What an in-place generator held before is not read.
-Distributions with tensor parameters read these.
+Writes only. Constants and index ranges take no FLOPs; windows and random numbers take one pointwise
+FLOP for each element, whatever the generator does for it. What an in-place generator held before is
+not read. Distributions with tensor parameters read these.
 """
 
 from __future__ import annotations
 
 from zoo.analysis.costs.base import Specs, table, written_bytes
 from zoo.analysis.costs.common import each, elements, streamed, with_in_place
-from zoo.analysis.records import Cost, TensorSpec  # noqa: F401 - TensorSpec is for the doctests
+from zoo.analysis.records import Cost, TensorSpec  # noqa: F401 - for the doctests
 
 
 def constant(inputs: Specs, outputs: Specs) -> Cost:  # noqa: ARG001
@@ -60,9 +60,9 @@ def filled(inputs: Specs, outputs: Specs) -> Cost:
 
 
 _CONSTANTS = """
-    arange eye from_file full full_like linspace logspace new_full new_ones new_zeros ones ones_like range
-    scalar_tensor tril_indices triu_indices zeros zeros_like zero fft_fftfreq fft_rfftfreq _dim_arange
-    _new_zeros_with_same_feature_meta
+    arange eye from_file full full_like linspace logspace new_full new_ones new_zeros ones ones_like
+    range scalar_tensor tril_indices triu_indices zeros zeros_like zero fft_fftfreq fft_rfftfreq
+    _dim_arange _new_zeros_with_same_feature_meta
 """
 _GENERATED = """
     bartlett_window blackman_window hamming_window hann_window kaiser_window rand rand_like randint
@@ -70,8 +70,8 @@ _GENERATED = """
     _philox_uniform _philox_normal _philox_uniform_ _philox_normal_
 """
 _DRAWN = """
-    bernoulli binomial cauchy exponential geometric log_normal normal normal_functional poisson random
-    uniform _sample_dirichlet _standard_gamma
+    bernoulli binomial cauchy exponential geometric log_normal normal normal_functional poisson
+    random uniform _sample_dirichlet _standard_gamma
 """
 _DRAWN_IN_PLACE = "bernoulli_ cauchy_ exponential_ geometric_ log_normal_ normal_ random_ uniform_"
 

@@ -1,16 +1,17 @@
 """How many bytes do indexed reads and writes move?
 
-A gather reads the elements it returns and its indices, not the rest of the tensor. A scatter in place
-reads what it puts and its indices, and writes as many elements; where it accumulates it reads these first
-and takes one pointwise FLOP for each. A scatter into a new tensor copies the tensor, too. How many
-elements a mask selects is not known from shapes: all of them, an upper bound, unless a result tells.
+A gather reads the elements it returns and its indices, not the rest of the tensor. A scatter in
+place reads what it puts and its indices, and writes as many elements; where it accumulates it reads
+these first and takes one pointwise FLOP for each. A scatter into a new tensor copies the tensor,
+too. How many elements a mask selects is not known from shapes: all of them, an upper bound, unless
+a result tells.
 """
 
 from __future__ import annotations
 
 from math import prod
 
-from zoo.analysis.costs.base import Inputs, Specs, argument, read_bytes, table, written_bytes
+from zoo.analysis.costs.base import Inputs, Specs, argument, read_bytes, table, written_bytes  # noqa: F401 - for the doctests
 from zoo.analysis.costs.common import broadcast, each, elements, named, streamed
 from zoo.analysis.records import Cost, TensorSpec
 
@@ -55,8 +56,9 @@ def _put(target: TensorSpec, count: int, read: int, *, adds: bool, copies: bool)
 
 
 def _selected(target: TensorSpec, indices: list[TensorSpec | None]) -> int:
-    """Elements that a list of index tensors, None for a whole dimension, selects; all for a mask."""
-    places, kept, dim = [], 1, 0
+    """Elements selected by a list of index tensors, None for a whole dimension; all for a mask."""
+    places: list[tuple[int, ...]] = []
+    kept, dim = 1, 0
     for index in indices:
         if index is None:
             kept *= target.shape[dim]
@@ -71,7 +73,7 @@ def _selected(target: TensorSpec, indices: list[TensorSpec | None]) -> int:
 
 
 def index_put_(inputs: Specs, outputs: Specs) -> Cost:  # noqa: ARG001
-    """`x[indices] = values`: reads indices and values, writes the places; adds where it accumulates.
+    """`x[indices] = values`: reads indices and values, writes the places; adds if it accumulates.
 
     >>> x, i, v = TensorSpec((100, 8)), TensorSpec((2,), "int64"), TensorSpec((2, 8))
     >>> index_put_(Inputs((x, i, v), {"indices": [i]}), (x,))
@@ -97,7 +99,7 @@ def index_put(inputs: Specs, outputs: Specs) -> Cost:  # noqa: ARG001
 
 
 def _source(inputs: Specs) -> int:
-    """Elements that are put: those of the index, or of the tensor that is put where that has more."""
+    """Elements that are put: those of the source, or of the largest operand."""
     for name in ("src", "source", "tensor", "value"):
         if isinstance(found := argument(inputs, name), TensorSpec) and found.shape:
             return found.numel
@@ -217,12 +219,13 @@ def _rows(inputs: Specs) -> int:
 
 
 FORMULAS = table(
-    each("gather index index_select take take_along_dim _unsafe_index _unsafe_masked_index", gathered),
-    each("repeat_interleave", gathered),
+    each("gather index index_select take take_along_dim repeat_interleave", gathered),
+    each("_unsafe_index _unsafe_masked_index", gathered),
     each("masked_select", masked_select),
     each("nonzero nonzero_static nonzero_numpy argwhere where.default", nonzero),
     each("index_put_ _index_put_impl_", index_put_),
-    each("index_put _index_put_impl _unsafe_index_put _unsafe_masked_index_put_accumulate", index_put),
+    each("index_put _index_put_impl _unsafe_index_put", index_put),
+    each("_unsafe_masked_index_put_accumulate", index_put),
     each("scatter_", scatter_),
     each("scatter", scatter),
     each("scatter_add_ scatter_reduce_", scatter_add_),

@@ -1,9 +1,10 @@
 """How many operations does a decomposition or a solve take?
 
-Counted as pointwise FLOPs, never as MACs: these are algorithms, not contractions. The figures are those
-of Golub & Van Loan, Matrix Computations (sections by the 4th edition; the SVD and eigenvalue tables also
-in the 3rd, 5.4.5, 7.5.6, 8.3.5), an addition and a multiplication being two, lower-order terms left out.
-The stack of matrices multiplies all of them. A complex element counts as one, like a real one.
+Counted as pointwise FLOPs, never as MACs: these are algorithms, not contractions. The figures are
+those of Golub & Van Loan, Matrix Computations (sections by the 4th edition; the SVD and eigenvalue
+tables also in the 3rd, 5.4.5, 7.5.6, 8.3.5), an addition and a multiplication being two,
+lower-order terms left out. The stack of matrices multiplies all of them. A complex element counts
+as one, like a real one.
 
 No formula: functions of a matrix whose number of steps depends on its values (`matrix_exp`,
 `linalg_matrix_sqrth`, `linalg_polar`).
@@ -11,32 +12,27 @@ No formula: functions of a matrix whose number of steps depends on its values (`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from zoo.analysis.costs.base import CostFormula, Inputs, Specs, argument, table
+from zoo.analysis.costs.base import Inputs, Specs, argument, table  # noqa: F401 - for the doctests
 from zoo.analysis.costs.common import batch_of, each, named, streamed
-from zoo.analysis.records import Cost, TensorSpec  # noqa: F401 - TensorSpec is for the doctests
+from zoo.analysis.records import Cost, TensorSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
-def _of_square(flops: Callable[[int], int]) -> CostFormula:
-    """A formula in the size of the first operand's square matrices."""
-
-    def formula(inputs: Specs, outputs: Specs) -> Cost:
-        shape = inputs[0].shape
-        return streamed(inputs, outputs, batch_of(shape) * flops(shape[-1]))
-
-    return formula
+def _square(inputs: Specs, outputs: Specs, flops: Callable[[int], int]) -> Cost:
+    """A cost in the size of the first operand's square matrices."""
+    shape = inputs[0].shape
+    return streamed(inputs, outputs, batch_of(shape) * flops(shape[-1]))
 
 
-def _of_tall(flops: Callable[[int, int], int]) -> CostFormula:
-    """A formula in rows m and columns n of the first operand's matrices, m >= n, transposed if need be."""
-
-    def formula(inputs: Specs, outputs: Specs) -> Cost:
-        shape = inputs[0].shape
-        m, n = max(shape[-2:]), min(shape[-2:])
-        return streamed(inputs, outputs, batch_of(shape) * flops(m, n))
-
-    return formula
+def _tall(inputs: Specs, outputs: Specs, flops: Callable[[int, int], int]) -> Cost:
+    """A cost in rows m and columns n of the first operand's matrices; m >= n, transposed if not."""
+    shape = inputs[0].shape
+    m, n = max(shape[-2:]), min(shape[-2:])
+    return streamed(inputs, outputs, batch_of(shape) * flops(m, n))
 
 
 def _elimination(m: int, n: int) -> int:
@@ -49,51 +45,64 @@ def _householder(m: int, n: int) -> int:
     return 2 * n * n * m - 2 * n**3 // 3
 
 
-cholesky = _of_square(lambda n: n**3 // 3)
-"""Cholesky or LDL, section 4.2.5: n^3/3.
+def cholesky(inputs: Specs, outputs: Specs) -> Cost:
+    """Cholesky or LDL, section 4.2.5: n^3/3.
 
->>> cholesky((TensorSpec((2, 6, 6)),), (TensorSpec((2, 6, 6)),)).flops
-144
-"""
+    >>> cholesky((TensorSpec((2, 6, 6)),), (TensorSpec((2, 6, 6)),)).flops
+    144
+    """
+    return _square(inputs, outputs, lambda n: n**3 // 3)
 
-lu = _of_tall(_elimination)
-"""LU with partial pivoting, and the determinant read off it, section 3.2: 2n^3/3 where square.
 
->>> lu((TensorSpec((6, 6)),), (TensorSpec((6, 6)),)).flops
-144
-"""
+def lu(inputs: Specs, outputs: Specs) -> Cost:
+    """LU with partial pivoting, and the determinant read off it, section 3.2: 2n^3/3 where square.
 
-inverse = _of_square(lambda n: 2 * n**3)
-"""Inverse from LU, section 3.4: 2n^3.
+    >>> lu((TensorSpec((6, 6)),), (TensorSpec((6, 6)),)).flops
+    144
+    """
+    return _tall(inputs, outputs, _elimination)
 
->>> inverse((TensorSpec((6, 6)),), (TensorSpec((6, 6)),)).flops
-432
-"""
 
-inverse_of_cholesky = _of_square(lambda n: 2 * n**3 // 3)
-"""Inverse from a Cholesky factor (LAPACK Working Note 41, dpotri): 2n^3/3.
+def inverse(inputs: Specs, outputs: Specs) -> Cost:
+    """Inverse from LU, section 3.4: 2n^3.
 
->>> inverse_of_cholesky((TensorSpec((6, 6)),), (TensorSpec((6, 6)),)).flops
-144
-"""
+    >>> inverse((TensorSpec((6, 6)),), (TensorSpec((6, 6)),)).flops
+    432
+    """
+    return _square(inputs, outputs, lambda n: 2 * n**3)
 
-householder = _of_tall(_householder)
-"""R and the reflectors of a QR decomposition, section 5.2.2: 2n^2 (m - n/3). Also forms a thin Q.
 
->>> householder((TensorSpec((9, 3)),), (TensorSpec((9, 3)),)).flops
-144
-"""
+def inverse_of_cholesky(inputs: Specs, outputs: Specs) -> Cost:
+    """Inverse from a Cholesky factor (LAPACK Working Note 41, dpotri): 2n^3/3.
 
-singular_values = _of_tall(lambda m, n: 4 * m * n * n - 4 * n**3 // 3)
-"""Singular values only, Golub-Reinsch: 4mn^2 - 4n^3/3.
+    >>> inverse_of_cholesky((TensorSpec((6, 6)),), (TensorSpec((6, 6)),)).flops
+    144
+    """
+    return _square(inputs, outputs, lambda n: 2 * n**3 // 3)
 
->>> singular_values((TensorSpec((9, 3)),), (TensorSpec((3,)),)).flops
-288
-"""
+
+def householder(inputs: Specs, outputs: Specs) -> Cost:
+    """R and the reflectors of a QR decomposition, section 5.2.2: 2n^2 (m - n/3).
+
+    Forming a thin Q from the reflectors takes as much.
+
+    >>> householder((TensorSpec((9, 3)),), (TensorSpec((9, 3)),)).flops
+    144
+    """
+    return _tall(inputs, outputs, _householder)
+
+
+def singular_values(inputs: Specs, outputs: Specs) -> Cost:
+    """Singular values only, Golub-Reinsch: 4mn^2 - 4n^3/3.
+
+    >>> singular_values((TensorSpec((9, 3)),), (TensorSpec((3,)),)).flops
+    288
+    """
+    return _tall(inputs, outputs, lambda m, n: 4 * m * n * n - 4 * n**3 // 3)
 
 
 def qr(inputs: Specs, outputs: Specs) -> Cost:
-    """R: 2n^2 (m - n/3); with a thin Q as much again; with a full one 4(m^2 n - m n^2 + n^3/3) more.
+    """R: 2n^2 (m - n/3); a thin Q as much again, a full one 4(m^2 n - m n^2 + n^3/3) more.
 
     >>> a = TensorSpec((9, 3))
     >>> [qr(Inputs((a,), {"mode": mode}), ()).flops for mode in ("r", "reduced", "complete")]
@@ -107,7 +116,9 @@ def qr(inputs: Specs, outputs: Specs) -> Cost:
 
 
 def svd(inputs: Specs, outputs: Specs) -> Cost:
-    """Golub-Reinsch. Values: 4mn^2 - 4n^3/3; thin U too: 14mn^2 + 8n^3; full: 4m^2 n + 8mn^2 + 9n^3.
+    """Golub-Reinsch: values, 4mn^2 - 4n^3/3; thin vectors too, 14mn^2 + 8n^3.
+
+    With all columns of U, 4m^2 n + 8mn^2 + 9n^3.
 
     >>> a = TensorSpec((9, 3))
     >>> svd((a,), ()).flops
@@ -118,7 +129,7 @@ def svd(inputs: Specs, outputs: Specs) -> Cost:
     shape = inputs[0].shape
     m, n = max(shape[-2:]), min(shape[-2:])
     if not argument(inputs, "compute_uv", default=True):
-        return singular_values(inputs, outputs)  # type: ignore[return-value]
+        return singular_values(inputs, outputs)
     if argument(inputs, "full_matrices", default=False):
         work = 4 * m * m * n + 8 * m * n * n + 9 * n**3
     else:
@@ -130,8 +141,10 @@ def symmetric_eigen(inputs: Specs, outputs: Specs) -> Cost:
     """Symmetric QR, section 8.3: values 4n^3/3, vectors too 9n^3.
 
     >>> a = TensorSpec((3, 3))
-    >>> symmetric_eigen((a,), ()).flops, symmetric_eigen(Inputs((a,), {"compute_v": False}), ()).flops
-    (243, 36)
+    >>> symmetric_eigen((a,), ()).flops
+    243
+    >>> symmetric_eigen(Inputs((a,), {"compute_v": False}), ()).flops
+    36
     """
     shape = inputs[0].shape
     n = shape[-1]
@@ -139,26 +152,31 @@ def symmetric_eigen(inputs: Specs, outputs: Specs) -> Cost:
     return streamed(inputs, outputs, batch_of(shape) * work)
 
 
-symmetric_eigenvalues = _of_square(lambda n: 4 * n**3 // 3)
-"""Eigenvalues of a symmetric matrix, section 8.3: 4n^3/3.
+def symmetric_eigenvalues(inputs: Specs, outputs: Specs) -> Cost:
+    """Eigenvalues of a symmetric matrix, section 8.3: 4n^3/3.
 
->>> symmetric_eigenvalues((TensorSpec((3, 3)),), ()).flops
-36
-"""
+    >>> symmetric_eigenvalues((TensorSpec((3, 3)),), ()).flops
+    36
+    """
+    return _square(inputs, outputs, lambda n: 4 * n**3 // 3)
 
-eigen = _of_square(lambda n: 25 * n**3)
-"""Eigenvalues and vectors of any matrix, Francis QR, section 7.5: 25n^3.
 
->>> eigen((TensorSpec((2, 2)),), ()).flops
-200
-"""
+def eigen(inputs: Specs, outputs: Specs) -> Cost:
+    """Eigenvalues and vectors of any matrix, Francis QR, section 7.5: 25n^3.
 
-eigenvalues = _of_square(lambda n: 10 * n**3)
-"""Eigenvalues of any matrix, Francis QR, section 7.5: 10n^3.
+    >>> eigen((TensorSpec((2, 2)),), ()).flops
+    200
+    """
+    return _square(inputs, outputs, lambda n: 25 * n**3)
 
->>> eigenvalues((TensorSpec((2, 2)),), ()).flops
-80
-"""
+
+def eigenvalues(inputs: Specs, outputs: Specs) -> Cost:
+    """Eigenvalues of any matrix, Francis QR, section 7.5: 10n^3.
+
+    >>> eigenvalues((TensorSpec((2, 2)),), ()).flops
+    80
+    """
+    return _square(inputs, outputs, lambda n: 10 * n**3)
 
 
 def _right_sides(square: TensorSpec, results: TensorSpec) -> int:
@@ -167,7 +185,7 @@ def _right_sides(square: TensorSpec, results: TensorSpec) -> int:
 
 
 def solve(inputs: Specs, outputs: Specs) -> Cost:
-    """A (n, n) and right-hand sides (n, r): LU and two triangular solves, section 3.2: 2n^3/3 + 2n^2 r.
+    """A (n, n), right-hand sides (n, r): LU, two triangular solves, section 3.2: 2n^3/3 + 2n^2 r.
 
     >>> a, b = TensorSpec((6, 6)), TensorSpec((6, 2))
     >>> solve((a, b), (b,)).flops
@@ -220,7 +238,7 @@ def least_squares(inputs: Specs, outputs: Specs) -> Cost:
 
 
 def apply_reflectors(inputs: Specs, outputs: Specs) -> Cost:
-    """k reflectors of length m applied to (m, n) (LAPACK Working Note 41, dormqr): 4mnk - 2nk^2.
+    """Applies k reflectors of length m to (m, n) (LAPACK Working Note 41, dormqr): 4mnk - 2nk^2.
 
     >>> apply_reflectors((TensorSpec((9, 3)), TensorSpec((3,)), TensorSpec((9, 2))), ()).flops
     180
@@ -231,7 +249,7 @@ def apply_reflectors(inputs: Specs, outputs: Specs) -> Cost:
 
 
 FORMULAS = table(
-    each("linalg_cholesky_ex linalg_cholesky cholesky", cholesky),
+    each("linalg_cholesky_ex linalg_cholesky", cholesky),
     each("linalg_ldl_factor_ex linalg_ldl_factor", cholesky),
     each("linalg_lu_factor_ex linalg_lu_factor linalg_lu _lu_with_info", lu),
     each("_linalg_det linalg_det det _linalg_slogdet linalg_slogdet slogdet logdet", lu),

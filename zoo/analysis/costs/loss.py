@@ -1,9 +1,10 @@
 """What does a loss cost?
 
-A loss is a reduction: one pointwise FLOP for each element of its predictions, with or without the sum
-over them. The negative log-likelihood looks one prediction up for each target: one FLOP for each target,
-and only those predictions are read. The cross entropy of class probabilities is a log-softmax besides.
-CTC sums three paths in each state of its lattice (Graves et al. 2006, equation 6): 3*T*(2S + 1).
+A loss is a reduction: one pointwise FLOP for each element of its predictions, with or without the
+sum over them. The negative log-likelihood looks one prediction up for each target: one FLOP for
+each target, and only those predictions are read. The cross entropy of class probabilities is a
+log-softmax besides. CTC sums three paths in each state of its lattice (Graves et al. 2006, equation
+6): 3*T*(2S + 1).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def picked(inputs: Specs, outputs: Specs) -> Cost:
 
 
 def cross_entropy(inputs: Specs, outputs: Specs) -> Cost:
-    """A log-softmax over all predictions, then the loss: one FLOP for each prediction and each target.
+    """A log-softmax over all predictions, then the loss: one FLOP for each prediction and target.
 
     >>> cross_entropy((TensorSpec((4, 3)), TensorSpec((4,), "int64")), (TensorSpec(()),)).flops
     16
@@ -62,8 +63,8 @@ def ctc(inputs: Specs, outputs: Specs) -> Cost:
 _COMPARED = """
     binary_cross_entropy binary_cross_entropy_with_logits cosine_embedding_loss hinge_embedding_loss
     huber_loss kl_div l1_loss margin_ranking_loss mse_loss multi_margin_loss multilabel_margin_loss
-    multilabel_margin_loss_forward poisson_nll_loss smooth_l1_loss soft_margin_loss triplet_margin_loss
-    cosine_similarity
+    multilabel_margin_loss_forward poisson_nll_loss smooth_l1_loss soft_margin_loss
+    triplet_margin_loss cosine_similarity
 """
 
 FORMULAS = table(

@@ -1,20 +1,20 @@
 """How many multiply-accumulates does a matrix product take?
 
-Counted: one MAC for each product that is summed, m*k*n for (m, k) x (k, n): Golub & Van Loan, Matrix
-Computations, 4th ed., section 1.1.11, which counts 2mnk flops. Not counted: the bias or the matrix that
-`addmm` and its like add, scaling by alpha and beta, fused activations, and the unpacking of quantised
-weights.
+Counted: one MAC for each product that is summed, m*k*n for (m, k) x (k, n): Golub & Van Loan,
+Matrix Computations, 4th ed., section 1.1.11, which counts 2mnk flops. Not counted: the bias or the
+matrix that `addmm` and its like add, scaling by alpha and beta, fused activations, and the
+unpacking of quantised weights.
 
-An outer product (`outer`, `ger`, `addr`) sums nothing: it has 0 MACs, and pointwise FLOPs instead. A
-product with a sparse matrix costs its number of non-zeros, which no shape tells: `_sparse_mm` and its
-like have no formula, while 2:4 sparsity, which a shape does tell, has.
+An outer product (`outer`, `ger`, `addr`) sums nothing: it has 0 MACs, and pointwise FLOPs instead.
+A product with a sparse matrix costs its number of non-zeros, which no shape tells: `_sparse_mm` and
+its like have no formula, while 2:4 sparsity, which a shape does tell, has.
 """
 
 from __future__ import annotations
 
 from math import prod
 
-from zoo.analysis.costs.base import Inputs, Specs, argument, table
+from zoo.analysis.costs.base import Inputs, Specs, argument, table  # noqa: F401 - for the doctests
 from zoo.analysis.costs.common import each, elements, named, streamed, with_in_place
 from zoo.analysis.records import Cost, TensorSpec
 
@@ -49,7 +49,9 @@ def bmm(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
 
 
 def baddbmm(inputs: Specs, outputs: Specs) -> int:
-    """(b, m, n) + (b, m, k) x (b, k, n): b*m*k*n MACs; `addbmm` sums the b products and takes as many.
+    """(b, m, n) + (b, m, k) x (b, k, n): b*m*k*n MACs.
+
+    `addbmm` sums the b products and takes as many.
 
     >>> a, b, c = TensorSpec((4, 2, 5)), TensorSpec((4, 2, 3)), TensorSpec((4, 3, 5))
     >>> baddbmm((a, b, c), (a,))
@@ -88,20 +90,31 @@ def addmv(inputs: Specs, outputs: Specs) -> int:
 def linear(inputs: Specs, outputs: Specs) -> int:
     """(..., k) with any weight of n rows -> (..., n): k MACs for each element of the result.
 
-    Also every other product whose first operand is contracted along its last dimension, whatever the
-    second is packed into; `matmul` among them, with its broadcasting and its vectors.
+    Also every other product whose first operand is contracted along its last dimension, whatever
+    the second is packed into; `matmul` among them, with its broadcasting and its vectors.
 
     >>> linear((TensorSpec((2, 4, 3)), TensorSpec((5, 3))), (TensorSpec((2, 4, 5)),))
     120
     """
-    return outputs[0].numel * inputs[0].shape[-1]
+    return outputs[0].numel * (inputs[0].shape or (1,))[-1]
+
+
+def vecdot(inputs: Specs, outputs: Specs) -> int:
+    """Sum along `dim`, the last unless told: its length for each element of the result.
+
+    >>> vecdot((TensorSpec((2, 3)), TensorSpec((2, 3))), (TensorSpec((2,)),))
+    6
+    """
+    dim = argument(inputs, "dim", -1)
+    return outputs[0].numel * max(inputs[0].shape[dim], inputs[1].shape[dim])
 
 
 def grouped_mm(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
     """A product for each of g groups: each row is multiplied with its own group's matrix only.
 
-    (m, k) x (g, k, n): m*k*n MACs. (g, m, k) x (k, n), groups along n: m*k*n. (m, k) x (k, n), groups
-    along k: m*k*n. (g, m, k) x (g, k, n): g*m*k*n. How the groups are cut makes no difference.
+    (m, k) x (g, k, n): m*k*n MACs. (g, m, k) x (k, n), groups along n: m*k*n. (m, k) x (k, n),
+    groups along k: m*k*n. (g, m, k) x (g, k, n): g*m*k*n. How the groups are cut makes no
+    difference.
 
     >>> grouped_mm((TensorSpec((6, 3)), TensorSpec((2, 3, 5))), (TensorSpec((6, 5)),))
     90
@@ -147,14 +160,15 @@ def semi_structured_linear(inputs: Specs, outputs: Specs) -> int:
 
 
 def tensordot(inputs: Specs, outputs: Specs) -> int:
-    """Sum over the dimensions `dims_self` of the first operand: their sizes' product for each result.
+    """Sum over the first operand's dimensions `dims_self`: their product for each element.
 
     >>> a, b = TensorSpec((2, 3, 4)), TensorSpec((3, 4, 5))
     >>> tensordot(Inputs((a, b), {"dims_self": [1, 2]}), (TensorSpec((2, 5)),))
     120
     """
     shape = inputs[0].shape
-    return outputs[0].numel * prod(shape[d] for d in argument(inputs, "dims_self", [-1]))
+    dims: list[int] = argument(inputs, "dims_self", [-1])
+    return outputs[0].numel * prod(shape[d] for d in dims)
 
 
 def outer(inputs: Specs, outputs: Specs) -> Cost:
@@ -179,9 +193,9 @@ def addr(inputs: Specs, outputs: Specs) -> Cost:
 def pairwise_distance(inputs: Specs, outputs: Specs) -> Cost:
     """(..., p, m) and (..., r, m) -> (..., p, r), all distances.
 
-    With p = 2 torch makes it a matrix product where `compute_mode` asks for it (1) or where there are
-    more than 25 rows on a side (None or 0): m MACs for each distance. Else it subtracts and sums, and
-    there are m pointwise FLOPs for each (aten/src/ATen/native/Distance.cpp).
+    With p = 2 torch makes it a matrix product where `compute_mode` asks for it (1) or where there
+    are more than 25 rows on a side (None or 0): m MACs for each distance. Else it subtracts and
+    sums, and there are m pointwise FLOPs for each (aten/src/ATen/native/Distance.cpp).
 
     >>> x, y, d = TensorSpec((30, 8)), TensorSpec((4, 8)), TensorSpec((30, 4))
     >>> pairwise_distance(Inputs((x, y), {"p": 2.0}), (d,)).macs
@@ -232,14 +246,17 @@ FORMULAS = table(
     each("dot vdot", dot),
     each("mv", mv),
     with_in_place("addmv", addmv),
-    each("linear matmul linalg_matmul linalg_vecdot inner mkldnn_linear _mixed_dtypes_linear", linear),
+    each("linear matmul linalg_matmul inner", linear),
+    each("mkldnn_linear _mixed_dtypes_linear", linear),
     each("_weight_int4pack_mm _weight_int4pack_mm_for_cpu _weight_int8pack_mm", linear),
     each("_weight_int4pack_mm_with_scales_and_zeros", linear),
     each("_dyn_quant_matmul_4bit", dynamic_4bit),
     each("_linear_pointwise", linear, "mkldnn"),
-    each("linear linear_relu linear_leaky_relu linear_tanh linear_dynamic matmul", linear, "quantized"),
-    each("linear_relu_dynamic linear_dynamic_fp16 linear_relu_dynamic_fp16", linear, "quantized"),
+    each("linear linear_relu linear_leaky_relu linear_tanh matmul", linear, "quantized"),
+    each("linear_dynamic linear_relu_dynamic", linear, "quantized"),
+    each("linear_dynamic_fp16 linear_relu_dynamic_fp16", linear, "quantized"),
     each("linear linear_dynamic", linear, "_quantized"),
+    each("linalg_vecdot", vecdot),
     each("_grouped_mm _scaled_grouped_mm _scaled_grouped_mm_v2", grouped_mm),
     each("_foreach_mm", foreach_mm),
     each("_sparse_semi_structured_mm _sparse_semi_structured_addmm", semi_structured_mm),

@@ -1,7 +1,7 @@
 """How many bytes does an operator move that computes nothing?
 
-Copies, conversions, joins, paddings and permutations: no MACs, no FLOPs (a conversion of type is none).
-Each element of the operands is read once and each of the results written once, except that
+Copies, conversions, joins, paddings and permutations: no MACs, no FLOPs (a conversion of type is
+none). Each element of the operands is read once and each of the results written once, except that
 
 - a copy into an existing tensor does not read what it overwrites;
 - a `*_copy` of a view, and `narrow_copy`, read what they return and not the rest;
@@ -66,32 +66,33 @@ def folded(inputs: Specs, outputs: Specs) -> Cost:
 
 _COPIES = """
     clone copy _conj_copy _copy_from _copy_from_and_resize _make_dual_copy _fw_primal_copy
-    _neg_view_copy _pin_memory _to_copy lift_fresh_copy to_mkldnn to_dense _to_dense to_sparse _to_sparse
-    to_sparse_csr _to_sparse_csr to_sparse_csc _to_sparse_csc to_sparse_bsr _to_sparse_bsr to_sparse_bsc
-    _to_sparse_bsc _to_sparse_semi_structured int_repr mkldnn_reorder_conv2d_weight
-    mkldnn_reorder_conv3d_weight _mkldnn_reshape _cudnn_rnn_flatten_weight _convert_weight_to_int4pack
-    _convert_weight_to_int4pack_for_cpu _dyn_quant_pack_4bit_weight _cslt_compress
-    _make_per_tensor_quantized_tensor _make_per_channel_quantized_tensor
+    _neg_view_copy _pin_memory _to_copy lift_fresh_copy to_mkldnn to_dense _to_dense to_sparse
+    _to_sparse to_sparse_csr _to_sparse_csr to_sparse_csc _to_sparse_csc to_sparse_bsr
+    _to_sparse_bsr to_sparse_bsc _to_sparse_bsc _to_sparse_semi_structured int_repr
+    mkldnn_reorder_conv2d_weight mkldnn_reorder_conv3d_weight _mkldnn_reshape
+    _cudnn_rnn_flatten_weight _convert_weight_to_int4pack _convert_weight_to_int4pack_for_cpu
+    _dyn_quant_pack_4bit_weight _cslt_compress _make_per_tensor_quantized_tensor
+    _make_per_channel_quantized_tensor
 """
 _JOINS = """
-    cat concat concatenate stack _stack hstack vstack dstack column_stack row_stack _chunk_cat block_diag
-    combinations pad_sequence flatten_dense_tensors
+    cat concat concatenate stack _stack hstack vstack dstack column_stack row_stack _chunk_cat
+    block_diag combinations cartesian_prod pad_sequence flatten_dense_tensors
 """
 _ARRANGEMENTS = """
-    channel_shuffle native_channel_shuffle constant_pad_nd pad _pad_circular _pad_enum diag diag_embed
-    diagflat fft_fftshift fft_ifftshift flip fliplr flipud im2col pixel_shuffle pixel_unshuffle
-    reflection_pad1d reflection_pad2d reflection_pad3d repeat replication_pad1d replication_pad2d
-    replication_pad3d roll rot90 tile tril triu lu_unpack unfold_copy one_hot
+    channel_shuffle native_channel_shuffle constant_pad_nd pad _pad_circular _pad_enum diag
+    diag_embed diagflat fft_fftshift fft_ifftshift flip fliplr flipud im2col pixel_shuffle
+    pixel_unshuffle reflection_pad1d reflection_pad2d reflection_pad3d repeat replication_pad1d
+    replication_pad2d replication_pad3d roll rot90 tile lu_unpack unfold_copy one_hot
     _pack_padded_sequence _pad_packed_sequence view_as_complex_copy view_as_real_copy
     _convert_indices_from_coo_to_csr _convert_indices_from_csr_to_coo
 """
 _VIEW_COPIES = """
     alias_copy as_strided_copy ccol_indices_copy col_indices_copy crow_indices_copy detach_copy
-    diagonal_copy expand_copy indices_copy _indices_copy narrow_copy permute_copy _reshape_alias_copy
-    _reshape_copy row_indices_copy select_copy slice_copy split_copy split_with_sizes_copy squeeze_copy
-    t_copy transpose_copy unbind_copy unsqueeze_copy values_copy _values_copy view_copy
-    _nested_get_values_copy _nested_view_from_buffer_copy _nested_view_from_jagged_copy
-    _sparse_broadcast_to_copy
+    diagonal_copy expand_copy indices_copy _indices_copy narrow_copy permute_copy
+    _reshape_alias_copy _reshape_copy row_indices_copy select_copy slice_copy split_copy
+    split_with_sizes_copy squeeze_copy t_copy transpose_copy unbind_copy unsqueeze_copy values_copy
+    _values_copy view_copy _nested_get_values_copy _nested_view_from_buffer_copy
+    _nested_view_from_jagged_copy _sparse_broadcast_to_copy
 """
 _NESTED = """
     _nested_from_padded _nested_from_padded_tensor _nested_tensor_from_mask
@@ -104,7 +105,8 @@ _NESTED = """
 FORMULAS = table(
     each(_COPIES, moved),
     each(_JOINS, moved),
-    with_in_place(_ARRANGEMENTS, moved),
+    each(_ARRANGEMENTS, moved),
+    with_in_place("tril triu", moved),
     each(_NESTED, moved),
     each("cat cat_relu", moved, "quantized"),
     each(_VIEW_COPIES, view_copied),

@@ -1,9 +1,10 @@
 """What does an operator cost that treats each element by itself?
 
-Counted: one pointwise FLOP for each element of its first result, whatever the function: an `exp` counts
-as an addition does. That is a convention, fvcore's too (`elementwise_flop_counter(0, 1)`). A result that only
-records the choice made (a mask, an exponent) adds none. A fused kernel counts the operators it replaces
-where that is said. Operands are read once, results written once; in-place operators write too.
+Counted: one pointwise FLOP for each element of its first result, whatever the function: an `exp`
+counts as an addition does. That is a convention, fvcore's too (`elementwise_flop_counter(0, 1)`). A
+result that only records the choice made (a mask, an exponent) adds none. A fused kernel counts the
+operators it replaces where that is said. Operands are read once, results written once; in-place
+operators write too.
 
 Comparisons, choices (`where`), bit operations and quantisation count like arithmetic. Copies and
 conversions of type do not: they are in `movement`. Random numbers are in `factory`.
@@ -11,9 +12,9 @@ conversions of type do not: they are in `movement`. Random numbers are in `facto
 
 from __future__ import annotations
 
-from zoo.analysis.costs.base import Inputs, Specs, argument, table
+from zoo.analysis.costs.base import Inputs, Specs, argument, table  # noqa: F401 - for the doctests
 from zoo.analysis.costs.common import each, elements, streamed, with_in_place
-from zoo.analysis.records import Cost, TensorSpec
+from zoo.analysis.records import Cost, TensorSpec  # noqa: F401 - for the doctests
 
 
 def elementwise(inputs: Specs, outputs: Specs) -> Cost:
@@ -104,41 +105,48 @@ def rescale_qkv(inputs: Specs, outputs: Specs) -> Cost:
 
 
 _ARITHMETIC = """
-    abs absolute add addcdiv addcmul angle clamp clamp_max clamp_min clip copysign deg2rad div divide
-    exp exp2 expm1 float_power floor_divide fmax fmin fmod frac frexp gcd hypot lcm ldexp lerp log log10
-    log1p log2 logaddexp logaddexp2 max.other maximum min.other minimum mul multiply nan_to_num neg
-    negative nextafter positive pow rad2deg reciprocal remainder round rsqrt rsub sgn sign sqrt square
-    sub subtract true_divide trunc fix ceil floor xlogy conj_physical _conj_physical complex polar
-    linalg_cross cross kron vander linalg_vander
+    abs absolute add addcdiv addcmul clamp clamp_max clamp_min clip copysign deg2rad div divide exp
+    exp2 expm1 float_power floor_divide fmod frac gcd hypot lcm ldexp lerp log log10 log1p log2 mul
+    multiply nan_to_num neg negative nextafter pow rad2deg reciprocal remainder round rsqrt sgn sign
+    sqrt square sub subtract true_divide trunc fix ceil floor xlogy conj_physical
 """
 _TRANSCENDENTAL = """
-    acos acosh arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh cos cosh
-    digamma erf erfc erfinv i0 igamma igammac lgamma logit mvlgamma polygamma sin sinc sinh tan tanh
-    special_airy_ai special_bessel_j0 special_bessel_j1 special_bessel_y0 special_bessel_y1
-    special_chebyshev_polynomial_t special_chebyshev_polynomial_u special_chebyshev_polynomial_v
-    special_chebyshev_polynomial_w special_digamma special_entr special_erf special_erfc special_erfcx
-    special_erfinv special_exp2 special_expit special_expm1 special_gammainc special_gammaincc
-    special_gammaln special_hermite_polynomial_h special_hermite_polynomial_he special_i0 special_i0e
-    special_i1 special_i1e special_laguerre_polynomial_l special_legendre_polynomial_p special_log1p
-    special_log_ndtr special_logit special_modified_bessel_i0 special_modified_bessel_i1
-    special_modified_bessel_k0 special_modified_bessel_k1 special_multigammaln special_ndtr special_ndtri
-    special_polygamma special_psi special_round special_scaled_modified_bessel_k0
-    special_scaled_modified_bessel_k1 special_shifted_chebyshev_polynomial_t
-    special_shifted_chebyshev_polynomial_u special_shifted_chebyshev_polynomial_v
-    special_shifted_chebyshev_polynomial_w special_sinc special_spherical_bessel_j0 special_xlog1py
-    special_xlogy special_zeta
+    acos acosh arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh cos
+    cosh digamma erf erfc erfinv i0 igamma igammac lgamma logit mvlgamma polygamma sin sinc sinh tan
+    tanh
 """
 _ACTIVATIONS = """
-    celu elu gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu log_sigmoid log_sigmoid_forward
-    mish prelu _prelu_kernel relu relu6 rrelu rrelu_with_noise rrelu_with_noise_functional selu sigmoid
-    silu softplus softshrink threshold heaviside dropout alpha_dropout feature_dropout
-    feature_alpha_dropout native_dropout _fused_dropout _masked_scale _add_relu
+    celu elu gelu hardsigmoid hardswish hardtanh leaky_relu mish relu relu6 rrelu rrelu_with_noise
+    selu sigmoid silu threshold heaviside dropout alpha_dropout feature_dropout
+    feature_alpha_dropout _add_relu
 """
 _LOGIC = """
-    bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor eq ge greater
-    greater_equal gt isclose isfinite isinf isnan isneginf isposinf isreal le less less_equal
-    logical_and logical_not logical_or logical_xor lt masked_fill ne not_equal signbit where where.self
-    __and__ __or__ __xor__ __lshift__ __rshift__ __iand__ __ior__ __ixor__ __ilshift__ __irshift__
+    bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor eq ge
+    greater greater_equal gt le less less_equal logical_and logical_not logical_or logical_xor lt
+    masked_fill ne not_equal
+"""
+_SPECIAL = """
+    special_airy_ai special_bessel_j0 special_bessel_j1 special_bessel_y0 special_bessel_y1
+    special_chebyshev_polynomial_t special_chebyshev_polynomial_u special_chebyshev_polynomial_v
+    special_chebyshev_polynomial_w special_digamma special_entr special_erf special_erfc
+    special_erfcx special_erfinv special_exp2 special_expit special_expm1 special_gammainc
+    special_gammaincc special_gammaln special_hermite_polynomial_h special_hermite_polynomial_he
+    special_i0 special_i0e special_i1 special_i1e special_laguerre_polynomial_l
+    special_legendre_polynomial_p special_log1p special_log_ndtr special_logit
+    special_modified_bessel_i0 special_modified_bessel_i1 special_modified_bessel_k0
+    special_modified_bessel_k1 special_multigammaln special_ndtr special_ndtri special_polygamma
+    special_psi special_round special_scaled_modified_bessel_k0 special_scaled_modified_bessel_k1
+    special_shifted_chebyshev_polynomial_t special_shifted_chebyshev_polynomial_u
+    special_shifted_chebyshev_polynomial_v special_shifted_chebyshev_polynomial_w special_sinc
+    special_spherical_bessel_j0 special_xlog1py special_xlogy special_zeta
+"""
+_NEVER_IN_PLACE = """
+    angle fmax fmin frexp logaddexp logaddexp2 max.other maximum min.other minimum positive rsub
+    _conj_physical complex polar linalg_cross cross kron vander linalg_vander hardshrink log_sigmoid
+    log_sigmoid_forward prelu _prelu_kernel rrelu_with_noise_functional softplus softshrink
+    native_dropout _fused_dropout _masked_scale isclose isfinite isinf isnan isneginf isposinf
+    isreal signbit where where.self __and__ __or__ __xor__ __lshift__ __rshift__ __iand__ __ior__
+    __ixor__ __ilshift__ __irshift__
 """
 _QUANTISATION = """
     quantize_per_tensor quantize_per_channel quantize_per_tensor_dynamic dequantize
@@ -154,9 +162,9 @@ _QUANTISED = """
     hardswish leaky_relu prelu relu6 sigmoid threshold dropout
 """
 _FOREACH = """
-    abs acos add addcdiv addcmul asin atan ceil clamp_max clamp_min cos cosh div erf erfc exp expm1 floor
-    frac lerp lgamma log log10 log1p log2 maximum minimum mul neg pow reciprocal round rsqrt sigmoid sign
-    sin sinh sqrt sub tan tanh trunc
+    abs acos add addcdiv addcmul asin atan ceil clamp_max clamp_min cos cosh div erf erfc exp expm1
+    floor frac lerp lgamma log log10 log1p log2 maximum minimum mul neg pow reciprocal round rsqrt
+    sigmoid sign sin sinh sqrt sub tan tanh trunc
 """
 FOREACH_NAMES = " ".join(f"_foreach_{name}" for name in _FOREACH.split())
 
@@ -165,6 +173,8 @@ FORMULAS = table(
     with_in_place(_TRANSCENDENTAL, elementwise),
     with_in_place(_ACTIVATIONS, elementwise),
     with_in_place(_LOGIC, elementwise),
+    each(_SPECIAL, elementwise),
+    each(_NEVER_IN_PLACE, elementwise),
     each(_QUANTISATION, elementwise),
     each(_QUANTISED, elementwise, "quantized"),
     each("glu", glu),

@@ -1,17 +1,18 @@
 """What does pooling cost?
 
-A pooled element is a reduction of its window: one pointwise FLOP for each element of each window, so that
-elements in several windows count several times. Windows that divide their input between them, as the
-adaptive ones nearly do, take one FLOP for each input element. Unpooling moves elements and takes none.
+A pooled element is a reduction of its window: one pointwise FLOP for each element of each window,
+so that elements in several windows count several times. Windows that divide their input between
+them, as the adaptive ones nearly do, take one FLOP for each input element. Unpooling moves elements
+and takes none.
 """
 
 from __future__ import annotations
 
 from math import prod
 
-from zoo.analysis.costs.base import Inputs, Specs, argument, table
+from zoo.analysis.costs.base import Inputs, Specs, argument, table  # noqa: F401 - for the doctests
 from zoo.analysis.costs.common import each, elements, streamed
-from zoo.analysis.records import Cost, TensorSpec  # noqa: F401 - TensorSpec is for the doctests
+from zoo.analysis.records import Cost, TensorSpec  # noqa: F401, TC001 - for the doctests
 
 
 def _pooled(inputs: Specs, outputs: Specs, rank: int) -> Cost:

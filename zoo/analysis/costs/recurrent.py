@@ -1,13 +1,14 @@
 """How many multiply-accumulates does a recurrent layer take?
 
-Counted: every weight matrix once for each step of each sequence, input, hidden and projection weights of
-all layers and directions alike (Hochreiter & Schmidhuber 1997 for the LSTM, Cho et al. arXiv:1406.1078
-for the GRU, Sak et al. arXiv:1402.1128 for projections, as `torch.nn.LSTM` has them). So an LSTM of 64
-inputs and 64 units takes 4*64*(64 + 64) = 32,768 MACs a step.
+Counted: every weight matrix once for each step of each sequence, input, hidden and projection
+weights of all layers and directions alike (Hochreiter & Schmidhuber 1997 for the LSTM, Cho et al.
+arXiv:1406.1078 for the GRU, Sak et al. arXiv:1402.1128 for projections, as `torch.nn.LSTM` has
+them). So an LSTM of 64 inputs and 64 units takes 4*64*(64 + 64) = 32,768 MACs a step.
 
 Not counted: biases, gates and activations; a recurrent kernel is a contraction. The fused cells
-`_thnn_fused_*` are the other half: their matrix products ran before them, so they have pointwise FLOPs,
-as many as the elementwise operators they replace. Quantised layers with packed weights have no formula.
+`_thnn_fused_*` are the other half: their matrix products ran before them, so they have pointwise
+FLOPs, as many as the elementwise operators they replace. Quantised layers with packed weights have
+no formula.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from math import prod
 
 from zoo.analysis.costs.base import Specs, table
 from zoo.analysis.costs.common import each, elements, streamed
-from zoo.analysis.records import Cost, TensorSpec  # noqa: F401 - TensorSpec is for the doctests
+from zoo.analysis.records import Cost, TensorSpec  # noqa: F401, TC001 - for the doctests
 
 
 def layers(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
-    """x (t, b, i) or (b, t, i), or packed (rows, i): rows * the elements of all weight matrices.
+    """From x (t, b, i), (b, t, i) or packed (rows, i): rows * the elements of all weights.
 
     Weights are the tensors of rank 2 after x: states have rank 3, biases and flat copies rank 1.
 
@@ -45,7 +46,7 @@ def onednn_layer(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
 
 
 def lstm_cell(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
-    """x (b, i), h (b, r), c (b, n), w_ih (4n, i), w_hh (4n, r): b*4n*(i + r) MACs.
+    """From x (b, i), h (b, r), c (b, n), w_ih (4n, i), w_hh (4n, r): b*4n*(i + r) MACs.
 
     >>> x, h, w = TensorSpec((2, 3)), TensorSpec((2, 5)), TensorSpec((20, 3))
     >>> lstm_cell((x, h, h, w, TensorSpec((20, 5))), (h, h))
@@ -55,7 +56,9 @@ def lstm_cell(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
 
 
 def cell(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
-    """x (b, i), h (b, n), w_ih (gn, i), w_hh (gn, n): b*gn*(i + n) MACs; g is 3 for GRU, 1 for RNN.
+    """From x (b, i), h (b, n), w_ih (gn, i), w_hh (gn, n): b*gn*(i + n) MACs.
+
+    Gates g: 3 for a GRU, 1 for a plain RNN.
 
     >>> x, h, w = TensorSpec((2, 3)), TensorSpec((2, 5)), TensorSpec((15, 3))
     >>> cell((x, h, w, TensorSpec((15, 5))), (h,))
@@ -98,4 +101,3 @@ FORMULAS = table(
     each("_thnn_fused_gru_cell", fused_gru_cell),
 )
 """Recurrent layers and cells."""
-

@@ -1,99 +1,106 @@
 """What does it cost to read an image between its pixels?
 
-An interpolated element is a weighted sum of its neighbours: one pointwise FLOP for each neighbour, 2 in a
-line, 4 in a plane, 8 in space, 16 for bicubic (Keys 1981). Nearest neighbours are copied: no FLOPs.
-Antialiased filters widen by the factor that they shrink by, in each direction. The computation of weights
-and coordinates is not counted.
+An interpolated element is a weighted sum of its neighbours: one pointwise FLOP for each neighbour,
+2 in a line, 4 in a plane, 8 in space, 16 for bicubic (Keys 1981). Nearest neighbours are copied: no
+FLOPs. Antialiased filters widen by the factor that they shrink by, in each direction. The
+computation of weights and coordinates is not counted.
 
-Regions of interest take `sampling_ratio` squared samples a bin; where that is left to the regions' sizes,
-one: a lower bound. Suppressing boxes compares each pair once: n(n - 1)/2, the most it can take.
+Regions of interest take `sampling_ratio` squared samples a bin; where that is left to the regions'
+sizes, one: a lower bound. Suppressing boxes compares each pair once: n(n - 1)/2, the most it can
+take.
 """
 
 from __future__ import annotations
 
 from math import ceil, prod
 
-from zoo.analysis.costs.base import CostFormula, Inputs, Specs, argument, table
+from zoo.analysis.costs.base import Inputs, Specs, argument, table  # noqa: F401 - for the doctests
 from zoo.analysis.costs.common import each, elements, log2_ceil, streamed
-from zoo.analysis.records import Cost, TensorSpec
+from zoo.analysis.records import Cost, TensorSpec  # noqa: F401, TC001 - for the doctests
 
 
-def _neighbours(count: int) -> CostFormula:
-    """A formula of `count` FLOPs for each element of the first result."""
-
-    def formula(inputs: Specs, outputs: Specs) -> Cost:
-        return streamed(inputs, outputs, flops=count * elements(outputs[:1]))
-
-    return formula
+def _weighted(inputs: Specs, outputs: Specs, neighbours: int) -> Cost:
+    """So many FLOPs for each element of the first result."""
+    return streamed(inputs, outputs, flops=neighbours * elements(outputs[:1]))
 
 
-nearest = _neighbours(0)
-"""A copy.
-
->>> nearest((TensorSpec((1, 1, 2, 2)),), (TensorSpec((1, 1, 4, 4)),))
-Cost(macs=0, flops=0, bytes_read=16, bytes_written=64)
-"""
-
-linear1d = _neighbours(2)
-"""Two neighbours.
-
->>> linear1d((TensorSpec((1, 1, 2)),), (TensorSpec((1, 1, 4)),)).flops
-8
-"""
-
-bilinear = _neighbours(4)
-"""Four neighbours.
-
->>> bilinear((TensorSpec((1, 1, 2, 2)),), (TensorSpec((1, 1, 4, 4)),)).flops
-64
-"""
-
-trilinear = _neighbours(8)
-"""Eight neighbours.
-
->>> trilinear((TensorSpec((1, 1, 2, 2, 2)),), (TensorSpec((1, 1, 4, 4, 4)),)).flops
-512
-"""
-
-bicubic = _neighbours(16)
-"""Sixteen neighbours.
-
->>> bicubic((TensorSpec((1, 1, 2, 2)),), (TensorSpec((1, 1, 4, 4)),)).flops
-256
-"""
-
-
-def _antialiased(reach: int) -> CostFormula:
+def _antialiased(inputs: Specs, outputs: Specs, reach: int) -> Cost:
     """A separable filter of `reach` neighbours a direction, times the factor it shrinks by."""
-
-    def formula(inputs: Specs, outputs: Specs) -> Cost:
-        sizes = zip(inputs[0].shape[2:], outputs[0].shape[2:], strict=True)
-        taps = prod(reach * max(ceil(before / max(after, 1)), 1) for before, after in sizes)
-        return streamed(inputs, outputs, flops=taps * elements(outputs))
-
-    return formula
+    sizes = zip(inputs[0].shape[2:], outputs[0].shape[2:], strict=True)
+    taps = prod(reach * max(ceil(before / max(after, 1)), 1) for before, after in sizes)
+    return streamed(inputs, outputs, flops=taps * elements(outputs))
 
 
-bilinear_antialiased = _antialiased(2)
-"""Two neighbours a direction times the factor it shrinks by.
+def nearest(inputs: Specs, outputs: Specs) -> Cost:
+    """A copy.
 
->>> bilinear_antialiased((TensorSpec((1, 1, 8, 8)),), (TensorSpec((1, 1, 4, 4)),)).flops
-256
-"""
+    >>> nearest((TensorSpec((1, 1, 2, 2)),), (TensorSpec((1, 1, 4, 4)),))
+    Cost(macs=0, flops=0, bytes_read=16, bytes_written=64)
+    """
+    return _weighted(inputs, outputs, 0)
 
-bicubic_antialiased = _antialiased(4)
-"""Four neighbours a direction times the factor it shrinks by.
 
->>> bicubic_antialiased((TensorSpec((1, 1, 8, 8)),), (TensorSpec((1, 1, 4, 4)),)).flops
-1024
-"""
+def linear1d(inputs: Specs, outputs: Specs) -> Cost:
+    """Two neighbours.
 
-lanczos_antialiased = _antialiased(6)
-"""Six neighbours a direction times the factor it shrinks by.
+    >>> linear1d((TensorSpec((1, 1, 2)),), (TensorSpec((1, 1, 4)),)).flops
+    8
+    """
+    return _weighted(inputs, outputs, 2)
 
->>> lanczos_antialiased((TensorSpec((1, 1, 8, 8)),), (TensorSpec((1, 1, 4, 4)),)).flops
-2304
-"""
+
+def bilinear(inputs: Specs, outputs: Specs) -> Cost:
+    """Four neighbours.
+
+    >>> bilinear((TensorSpec((1, 1, 2, 2)),), (TensorSpec((1, 1, 4, 4)),)).flops
+    64
+    """
+    return _weighted(inputs, outputs, 4)
+
+
+def trilinear(inputs: Specs, outputs: Specs) -> Cost:
+    """Eight neighbours.
+
+    >>> trilinear((TensorSpec((1, 1, 2, 2, 2)),), (TensorSpec((1, 1, 4, 4, 4)),)).flops
+    512
+    """
+    return _weighted(inputs, outputs, 8)
+
+
+def bicubic(inputs: Specs, outputs: Specs) -> Cost:
+    """Sixteen neighbours.
+
+    >>> bicubic((TensorSpec((1, 1, 2, 2)),), (TensorSpec((1, 1, 4, 4)),)).flops
+    256
+    """
+    return _weighted(inputs, outputs, 16)
+
+
+def bilinear_antialiased(inputs: Specs, outputs: Specs) -> Cost:
+    """Two neighbours a direction times the factor it shrinks by.
+
+    >>> bilinear_antialiased((TensorSpec((1, 1, 8, 8)),), (TensorSpec((1, 1, 4, 4)),)).flops
+    256
+    """
+    return _antialiased(inputs, outputs, 2)
+
+
+def bicubic_antialiased(inputs: Specs, outputs: Specs) -> Cost:
+    """Four neighbours a direction times the factor it shrinks by.
+
+    >>> bicubic_antialiased((TensorSpec((1, 1, 8, 8)),), (TensorSpec((1, 1, 4, 4)),)).flops
+    1024
+    """
+    return _antialiased(inputs, outputs, 4)
+
+
+def lanczos_antialiased(inputs: Specs, outputs: Specs) -> Cost:
+    """Six neighbours a direction times the factor it shrinks by.
+
+    >>> lanczos_antialiased((TensorSpec((1, 1, 8, 8)),), (TensorSpec((1, 1, 4, 4)),)).flops
+    2304
+    """
+    return _antialiased(inputs, outputs, 6)
 
 
 def grid_sampler(inputs: Specs, outputs: Specs) -> Cost:
@@ -109,7 +116,7 @@ def grid_sampler(inputs: Specs, outputs: Specs) -> Cost:
 
 
 def affine_grid(inputs: Specs, outputs: Specs) -> Cost:
-    """theta (n, d, d + 1) -> a point for each pixel (n, *s, d): d + 1 FLOPs for each coordinate.
+    """From theta (n, d, d + 1) points (n, *s, d): d + 1 FLOPs for each coordinate.
 
     A fixed map of coordinates, not a learned contraction: no MACs.
 

@@ -1,14 +1,14 @@
 """What does it cost to bring elements into order, or to find them?
 
 Counted as pointwise FLOPs, a comparison being one, by the usual bounds (Knuth, The Art of Computer
-Programming, vol. 3, sections 5.3.1 and 6.2.1): sorting n elements n*ceil(log2 n), the largest k of n
-with a heap n*ceil(log2 k) and at least n, a binary search in n sorted ones ceil(log2 n) for each value.
-What the elements are, and how well a kernel does on them, does not matter.
+Programming, vol. 3, sections 5.3.1 and 6.2.1): sorting n elements n*ceil(log2 n), the largest k of
+n with a heap n*ceil(log2 k) and at least n, a binary search in n sorted ones ceil(log2 n) for each
+value. What the elements are, and how well a kernel does on them, does not matter.
 """
 
 from __future__ import annotations
 
-from zoo.analysis.costs.base import Inputs, Specs, argument, table
+from zoo.analysis.costs.base import Inputs, Specs, argument, table  # noqa: F401 - for the doctests
 from zoo.analysis.costs.common import each, elements, log2_ceil, named, streamed
 from zoo.analysis.records import Cost, TensorSpec
 

@@ -1,22 +1,25 @@
 """What does a Fourier transform cost?
 
-Counted as pointwise FLOPs: 5 N log2 N for a complex transform of N points, the operation count of the
-radix-2 algorithm that FFTW's benchmarks use for every N, and half for a real one (Frigo & Johnson, The
-Design and Implementation of FFTW3, Proc. IEEE 93(2), 2005; http://www.fftw.org/speed/). Several
-dimensions are transformed one after the other: 5 * elements * log2 of their sizes' product. Scaling is
-not counted. Figures are rounded to a whole FLOP.
+Counted as pointwise FLOPs: 5 N log2 N for a complex transform of N points, the operation count of
+the radix-2 algorithm that FFTW's benchmarks use for every N, and half for a real one (Frigo &
+Johnson, The Design and Implementation of FFTW3, Proc. IEEE 93(2), 2005;
+http://www.fftw.org/speed/). Several dimensions are transformed one after the other: 5 * elements *
+log2 of their sizes' product. Scaling is not counted. Figures are rounded to a whole FLOP.
 
 A short-time transform is a window and a real transform for each frame.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import log2, prod
+from typing import TYPE_CHECKING
 
-from zoo.analysis.costs.base import Inputs, Specs, argument, table
+from zoo.analysis.costs.base import Inputs, Specs, argument, table  # noqa: F401 - for the doctests
 from zoo.analysis.costs.common import each, streamed
-from zoo.analysis.records import Cost, TensorSpec
+from zoo.analysis.records import Cost, TensorSpec  # noqa: TC001 - for the doctests
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def _is_complex(spec: TensorSpec) -> bool:
@@ -73,7 +76,7 @@ def fftn(inputs: Specs, outputs: Specs) -> Cost:
 
 
 def stft(inputs: Specs, outputs: Specs) -> Cost:
-    """Frames of `n_fft` points: n_fft for the window and 2.5 n_fft log2 n_fft for the transform each.
+    """Frames of n = `n_fft` points: n for the window, 2.5 n log2 n for the transform of each.
 
     >>> x, y = TensorSpec((1, 64)), TensorSpec((1, 9, 13), "complex64")
     >>> stft(Inputs((x,), {"n_fft": 16}), (y,)).flops

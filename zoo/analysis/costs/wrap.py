@@ -1,13 +1,13 @@
 """How is a formula written for another counter used here?
 
-`from_flop_counter` takes a formula of `torch.utils.flop_counter`: it is called with shapes in the place
-of tensors and returns FLOPs, two for each MAC. `from_fvcore` takes a handle of fvcore: it is called with
-values of a traced graph and returns a number, or a Counter of them, one for each MAC.
-`pointwise_from_fvcore` takes those handles that count elementwise work and norms, in pointwise FLOPs;
-fvcore itself does not tell the two apart.
+`from_flop_counter` takes a formula of `torch.utils.flop_counter`: it is called with shapes in the
+place of tensors and returns FLOPs, two for each MAC. `from_fvcore` takes a handle of fvcore: it is
+called with values of a traced graph and returns a number, or a Counter of them, one for each MAC.
+`pointwise_from_fvcore` takes those handles that count elementwise work and norms, in pointwise
+FLOPs; fvcore itself does not tell the two apart.
 
-A formula that asks for more than tensors needs the call's arguments (`Inputs`). Not taken: formulas of
-torch that are registered with `get_raw=True`, which want real tensors.
+A formula that asks for more than tensors needs the call's arguments (`Inputs`). Not taken: formulas
+of torch that are registered with `get_raw=True`, which want real tensors.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def from_flop_counter(fn: Callable[..., Any]) -> CostFormula:
     """A formula of `torch.utils.flop_counter` as one of MACs; half of what it returns.
 
     Arguments go in by position, as torch hands them over, those that `fn` takes by keyword only by
-    keyword; defaults that it does not take are left out. Its `out_shape` is one shape, or a tuple of
-    them for several results.
+    keyword; defaults that it does not take are left out. Its `out_shape` is one shape, or a tuple
+    of them for several results.
 
     Args:
         fn: Takes shapes and other arguments, and `out_shape=`; returns FLOPs.
@@ -110,9 +110,8 @@ def _shapes(value: Any) -> Any:
 
 def _bind(fn: Callable[..., Any], arguments: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
     """What of `arguments` goes to `fn` by position, and what by name."""
-    parameters = [
-        p for p in inspect.signature(fn).parameters.values() if p.name not in {"out_shape", "out_val"}
-    ]
+    declared = inspect.signature(fn).parameters.values()
+    parameters = [p for p in declared if p.name not in {"out_shape", "out_val"}]
     kinds = {p.kind for p in parameters}
     only = {p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
     given = {name: _shapes(value) for name, value in arguments.items()}
@@ -162,7 +161,7 @@ class _Node:
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """Stands in for a value in a traced graph (`torch._C.Value`): a tensor, a constant or a list."""
+    """Stands in for a value in a traced graph, a tensor, a constant or a list of values."""
 
     content: Any
 
@@ -185,7 +184,7 @@ class _Value:
 
 
 _ONLY_IN_GRAPHS = ("benchmark", "deterministic", "cudnn_enabled", "allow_tf32")
-"""Arguments that `_convolution`, which graphs hold, has beyond `convolution`, which is dispatched."""
+"""What `_convolution`, which graphs hold, takes beyond `convolution`, which is dispatched."""
 
 
 def _counted(fn: Callable[[list[Any], list[Any]], Any], inputs: Specs, outputs: Specs) -> int:
@@ -193,5 +192,5 @@ def _counted(fn: Callable[[list[Any], list[Any]], Any], inputs: Specs, outputs: 
     arguments = dict(_arguments(inputs))
     if {"transposed", "output_padding", "groups"} <= arguments.keys():
         arguments |= {name: False for name in _ONLY_IN_GRAPHS if name not in arguments}
-    counted = fn([_Value(value) for value in arguments.values()], [_Value(spec) for spec in outputs])
+    counted = fn([*map(_Value, arguments.values())], [*map(_Value, outputs)])
     return _whole(sum(counted.values()) if isinstance(counted, Mapping) else counted)

@@ -1,14 +1,14 @@
 """Which tensors of a run have data, and which are blank.
 
-A blank tensor lies on the meta device: it has a shape, a dtype and strides, and no data. Weights, inputs
-and everything computed from them are blank. A small tensor that the model's code makes from nothing
-(`arange`, `tensor([...])`, `zeros`) keeps its data, and so does what is computed from such tensors alone:
-code that reads its own constants gets the true answer. Where a tensor with data meets a blank one, the
-result is blank. New random numbers and uninitialised memory are always blank; filling a tensor that has data
-with random numbers is done, from a fixed seed.
+A blank tensor lies on the meta device: it has a shape, a dtype and strides, and no data. Weights,
+inputs and everything computed from them are blank. A small tensor that the model's code makes from
+nothing (`arange`, `tensor([...])`, `zeros`) keeps its data, and so does what is computed from such
+tensors alone: code that reads its own constants gets the true answer. Where a tensor with data
+meets a blank one, the result is blank. New random numbers and uninitialised memory are always
+blank; filling a tensor that has data with random numbers is done, from a fixed seed.
 
-Writing blank values into a tensor with data leaves that tensor with data that means nothing; its storage
-is remembered as spoiled, and it counts as blank from then on.
+Writing blank values into a tensor with data leaves that tensor with data that means nothing; its
+storage is remembered as spoiled, and it counts as blank from then on.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ KEEPS_DATA = 65_536
 """Most elements of a tensor that keeps its data."""
 
 RANDOM = frozenset(
-    "rand rand_like randn randn_like randint randint_like randperm normal bernoulli multinomial poisson "
-    "binomial native_dropout uniform rrelu_with_noise _standard_gamma _sample_dirichlet".split()
+    "rand rand_like randn randn_like randint randint_like randperm normal bernoulli multinomial "
+    "poisson binomial native_dropout uniform rrelu_with_noise _standard_gamma "
+    "_sample_dirichlet".split()
 )
 UNINITIALISED = frozenset(
     "empty empty_like empty_strided new_empty new_empty_strided empty_permuted".split()
@@ -81,7 +82,11 @@ def factory_numel(name: str, args: Sequence[Any]) -> int:
     if name in ("linspace", "logspace"):
         return int(args[2]) if len(args) > 2 and isinstance(args[2], int) else 0
     if name == "eye":
-        return prod(arg for arg in args[:2] if isinstance(arg, int)) if len(args) > 1 else int(args[0]) ** 2
+        return (
+            prod(arg for arg in args[:2] if isinstance(arg, int))
+            if len(args) > 1
+            else int(args[0]) ** 2
+        )
     if args and isinstance(args[0], list | tuple):
         return prod(args[0])
     return prod(arg for arg in args if isinstance(arg, int))

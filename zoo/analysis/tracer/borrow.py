@@ -1,25 +1,28 @@
 """How a user's module is run without its weights, and given back as it was.
 
-For the run, each module's tensors are replaced in place by blank twins: a tied tensor by one twin, a small
-integer or boolean buffer (an index table) by a copy with its data, and so are small tensors that a module
-keeps outside parameters and buffers. Weights are neither read, copied nor moved. Afterwards, also when the
-run raised, every module has its class, attributes and the contents of its containers back.
+For the run, each module's tensors are replaced in place by blank twins: a tied tensor by one twin,
+a small integer or boolean buffer (an index table) by a copy with its data, and so are small tensors
+that a module keeps outside parameters and buffers. Weights are neither read, copied nor moved.
+Afterwards, also when the run raised, every module has its class, attributes and the contents of its
+containers back.
 
-Closures and hooks of the user's that refer to the module see the twins, which a copy of the module would not
-give them.
+Closures and hooks of the user's that refer to the module see the twins, which a copy of the module
+would not give them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
 from zoo.analysis.tracer.blank import KEEPS_DATA, META, blank_like
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, MutableMapping
 
 CONTAINERS = (dict, list, set)
 
@@ -50,12 +53,17 @@ class Twins:
 
     def _make(self, tensor: Tensor) -> Tensor:
         if is_lazy(tensor):
-            kind = UninitializedParameter if isinstance(tensor, nn.Parameter) else UninitializedBuffer
-            return kind(tensor.requires_grad, device=META, dtype=self._cast(tensor))
+            lazy: Any = UninitializedBuffer
+            if isinstance(tensor, nn.Parameter):
+                lazy = UninitializedParameter
+            twin: Tensor = lazy(tensor.requires_grad, device=META, dtype=self._cast(tensor))
+            return twin
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested:
             return tensor
         if isinstance(tensor, nn.Parameter):
-            twin = nn.Parameter(blank_like(tensor.detach(), self._cast(tensor)), tensor.requires_grad)
+            twin = nn.Parameter(
+                blank_like(tensor.detach(), self._cast(tensor)), tensor.requires_grad
+            )
             twin.__dict__.update(tensor.__dict__)
             return twin
         small = tensor.device.type == "cpu" and tensor.numel() <= KEEPS_DATA
@@ -66,10 +74,14 @@ class Twins:
         )
 
     def of_loose(self, tensor: Tensor) -> Tensor:
-        """The twin of a tensor that is neither a parameter nor a buffer: with its data where it is small."""
+        """The twin of a tensor that is no parameter or buffer; a small one keeps its data."""
         if id(tensor) in self._twins or isinstance(tensor, nn.Parameter) or is_lazy(tensor):
             return self.of(tensor)
-        if tensor.device.type == "cpu" and tensor.numel() <= KEEPS_DATA and tensor.layout == torch.strided:
+        if (
+            tensor.device.type == "cpu"
+            and tensor.numel() <= KEEPS_DATA
+            and tensor.layout == torch.strided
+        ):
             twin = tensor.detach().clone()
             self._twins[id(tensor)] = (tensor, twin)
             return twin
@@ -136,8 +148,10 @@ def borrowed(
 
     Args:
         model: Any module.
-        training: False puts every module in evaluation mode. True leaves the flags of a model whose root
-            is in training mode, so that norms which the user froze stay frozen, and sets all otherwise.
+        training: False puts every module in evaluation mode. True leaves the flags of a model whose
+        root
+            is in training mode, so that norms which the user froze stay frozen, and sets all
+            otherwise.
         dtype: What floating point tensors are cast to; None leaves them.
     """
     modules = list(model.modules())

@@ -40,7 +40,7 @@ def _masked_select(mode: BlankMode, args: Any, _: Mapping[str, Any]) -> Tensor:
 
 
 def _masks_to_indices(mode: BlankMode, indices: Any) -> list[Tensor | None] | None:
-    """Boolean masks among the indices as that many indices of each of their dims; None without masks."""
+    """Boolean masks as indices of each of their dims; None where there is no mask."""
     kinds = (torch.bool, torch.uint8)
     if not any(index is not None and index.dtype in kinds for index in indices):
         return None
@@ -109,7 +109,7 @@ KEEP_REPEATS = 1_000_000
 
 
 def _bincount(mode: BlankMode, args: Any, kwargs: Mapping[str, Any]) -> Tensor:
-    tensor = args[0]
+    args[0]
     weights = kwargs.get("weights", args[1] if len(args) > 1 else None)
     least = kwargs.get("minlength", args[2] if len(args) > 2 else 0)
     size = max(mode.hints.size("bincount", max(least, FEW), 2**31), least)
@@ -137,9 +137,7 @@ def _pack_padded_sequence(mode: BlankMode, args: Any, _: Mapping[str, Any]) -> A
         longest = mode.hints.size("sequence length", steps, steps)
         lengths = torch.full(lengths.shape, longest, dtype=torch.int64)
     sizes = [int((lengths > step).sum()) for step in range(int(lengths.max()))]
-    data = torch.empty(
-        (int(lengths.sum()), *padded.shape[2:]), dtype=padded.dtype, device=META
-    )
+    data = torch.empty((int(lengths.sum()), *padded.shape[2:]), dtype=padded.dtype, device=META)
     return data, torch.tensor(sizes, dtype=torch.int64)
 
 

@@ -1,27 +1,30 @@
 """How a run looks as if it took place on the device that was asked for.
 
 Blank tensors lie on torch's meta device. The model's own code must not see that: a branch on
-`x.device.type == "cuda"` goes the way it would go there, `.cuda()` and `.to("cuda:1")` work without a
-driver, and `.numpy()`, `.tolist()` and `print` of a blank tensor give its stand-in values.
+`x.device.type == "cuda"` goes the way it would go there, `.cuda()` and `.to("cuda:1")` work without
+a driver, and `.numpy()`, `.tolist()` and `print` of a blank tensor give its stand-in values.
 
-This mode sees the calls that the model's own Python code makes. Inside torch's own Python functions it is
-off (torch turns a function mode off while it handles a call); there, the meta device is seen, and
-`BlankMode` reads it as the device that was asked for.
+This mode sees the calls that the model's own Python code makes. Inside torch's own Python functions
+it is off (torch turns a function mode off while it handles a call); there, the meta device is seen,
+and `BlankMode` reads it as the device that was asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from zoo.analysis.tracer.blank import blank_like, replace_tensors
-from zoo.analysis.tracer.modes import BlankMode
 
-_GET_DEVICE = torch.Tensor.device.__get__  # type: ignore[attr-defined]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zoo.analysis.tracer.modes import BlankMode
+
+_GET_DEVICE = torch.Tensor.device.__get__
 _FLAGS = {
     getattr(torch.Tensor, f"is_{kind}").__get__: kind
     for kind in ("cpu", "cuda", "meta", "xpu", "mps", "hpu", "ipu", "xla", "mtia", "maia", "vulkan")
@@ -30,7 +33,14 @@ _FLAGS = {
 _CHECKS_DEVICES = {
     getattr(torch._VF, name)
     for name in (
-        "lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"
+        "lstm",
+        "gru",
+        "rnn_tanh",
+        "rnn_relu",
+        "lstm_cell",
+        "gru_cell",
+        "rnn_tanh_cell",
+        "rnn_relu_cell",
     )
 } | {torch.nn.functional.scaled_dot_product_attention}
 """Functions whose C++ code compares the devices of their operands before any operator runs."""
@@ -152,7 +162,9 @@ class DeviceMode(TorchFunctionMode):
         if "device" in kwargs:
             asked = kwargs.pop("device")
             place = None if asked is None else self._normal(asked)
-        elif rest and isinstance(rest[0], str | torch.device | int) and not isinstance(rest[0], bool):
+        elif (
+            rest and isinstance(rest[0], str | torch.device | int) and not isinstance(rest[0], bool)
+        ):
             place = self._normal(rest.pop(0))
         elif rest and isinstance(rest[0], Tensor):
             other = rest.pop(0)

@@ -1,13 +1,12 @@
 """Why a run broke, in the words of the module that broke it.
 
-The innermost module call that did not return is named with the shapes it got and wanted, the line of the
-user's code, and what to try. What a layer wants is read from its own attributes; where the layer is not
-one of those below, torch's message is handed through.
+The innermost module call that did not return is named with the shapes it got and wanted, the line
+of the user's code, and what to try. What a layer wants is read from its own attributes; where the
+layer is not one of those below, torch's message is handed through.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -18,6 +17,8 @@ from zoo.analysis.records import Failure, ModuleCall, TensorSpec
 from zoo.analysis.tracer.source import line_of_error
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zoo.analysis.tracer.recorder import Recorder
 
 Wanted = tuple[str, str]
@@ -35,7 +36,8 @@ def failure_of(error: Exception, model: nn.Module, recorder: Recorder) -> Failur
     Returns:
         The failure, with the call, the operator and the line it happened at.
     """
-    call, inputs = 0, ()
+    call: int = 0
+    inputs: tuple[TensorSpec, ...] = ()
     if recorder.broken is not None and recorder.broken[0] is error:
         _, call, inputs = recorder.broken
     op = None
@@ -105,7 +107,8 @@ def _conv(layer: _ConvNd, inputs: tuple[TensorSpec, ...]) -> Wanted | None:
             reach = dilation * (kernel - 1) + 1
             if size + 2 * int(pad) < reach:
                 return (
-                    f"its kernel covers {reach}, more than the {size + 2 * int(pad)} there are with padding",
+                    f"its kernel covers {reach}, more than the {size + 2 * int(pad)} there are "
+                    "with padding",
                     "Feed a larger input, or use a smaller kernel or stride before it.",
                 )
     return None
@@ -139,7 +142,9 @@ def _layer_norm(layer: nn.LayerNorm, inputs: tuple[TensorSpec, ...]) -> Wanted |
     )
 
 
-def _embedding(layer: nn.Embedding | nn.EmbeddingBag, inputs: tuple[TensorSpec, ...]) -> Wanted | None:
+def _embedding(
+    layer: nn.Embedding | nn.EmbeddingBag, inputs: tuple[TensorSpec, ...]
+) -> Wanted | None:
     if inputs and inputs[0].dtype not in ("int64", "int32"):
         dims = ",".join(map(str, inputs[0].shape))
         return (
@@ -167,7 +172,9 @@ def _attention(layer: nn.MultiheadAttention, inputs: tuple[TensorSpec, ...]) -> 
     return None
 
 
-_LAYERS: tuple[tuple[type[nn.Module] | tuple[type[nn.Module], ...], Callable[..., Wanted | None]], ...] = (
+_LAYERS: tuple[
+    tuple[type[nn.Module] | tuple[type[nn.Module], ...], Callable[..., Wanted | None]], ...
+] = (
     (nn.Linear, _linear),
     (_ConvNd, _conv),
     (_BatchNorm, _batch_norm),
@@ -201,7 +208,8 @@ def _dtype(layer: nn.Module, inputs: tuple[TensorSpec, ...]) -> Wanted | None:
         return None
     return (
         f"its weight is {wanted}",
-        f"Give the input as {wanted} (1,3,224,224:{wanted}), or the model as {inputs[0].dtype} (--dtype).",
+        f"Give the input as {wanted} (1,3,224,224:{wanted}), or the model as {inputs[0].dtype} "
+        "(--dtype).",
     )
 
 

@@ -40,21 +40,24 @@ class Maker:
             return self._blank(value, typed=True)
         if isinstance(value, str):
             word = parse(value)
-            return self._blank(word.spec, word.typed)
+            return self._blank(word.spec, typed=word.typed)
         if is_shape(value):
             return self._blank(TensorSpec(checked(tuple(value), str(tuple(value)))), typed=False)
-        if isinstance(value, Mapping):
-            items = {key: self.make(item) for key, item in value.items()}
-            return type(value)(items) if type(value) is not dict else items  # type: ignore[call-arg]
-        if isinstance(value, tuple) and hasattr(value, "_fields"):
-            return type(value)(*map(self.make, value))
-        if isinstance(value, list | tuple):
-            return type(value)(map(self.make, value))
         if type(value).__module__ == "numpy" and hasattr(value, "__array_interface__"):
             return self._twin(torch.from_numpy(value))
+        return self._nest(value)
+
+    def _nest(self, value: Any) -> Any:
+        """A container with its items made; anything else as it is."""
+        kind: Any = type(value)
+        if isinstance(value, Mapping):
+            return kind({key: self.make(item) for key, item in value.items()})
+        if isinstance(value, list | tuple):
+            items = [self.make(item) for item in value]
+            return kind(*items) if hasattr(value, "_fields") else kind(items)
         return value
 
-    def _blank(self, spec: TensorSpec, typed: bool) -> Tensor:  # noqa: FBT001 - private
+    def _blank(self, spec: TensorSpec, *, typed: bool) -> Tensor:
         dtype = getattr(torch, spec.dtype) if typed else self.dtype
         return torch.empty(spec.shape, dtype=self._cast(dtype), device=META)
 
@@ -111,7 +114,8 @@ def wants(model: nn.Module) -> str:
     words = []
     for parameter in parameters:
         optional = parameter.default is not inspect.Parameter.empty
-        stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+        stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else ""
+        stars = "**" if parameter.kind is parameter.VAR_KEYWORD else stars
         words.append(f"[{parameter.name}]" if optional else f"{stars}{parameter.name}")
     return f"({', '.join(words)})"
 
@@ -131,7 +135,9 @@ def check_fits(model: nn.Module, positional: Sequence[Any], named: Mapping[str, 
     for name in named:
         if name not in parameters and not open_ended:
             raise InputError(
-                name, f"{type(model).__name__}.forward takes no such input", f"It wants {wants(model)}."
+                name,
+                f"{type(model).__name__}.forward takes no such input",
+                f"It wants {wants(model)}.",
             )
     try:
         signature.bind(*positional, **named)
@@ -145,7 +151,9 @@ def check_fits(model: nn.Module, positional: Sequence[Any], named: Mapping[str, 
         ) from None
 
 
-def names_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[tuple[str, Tensor]]:
+def names_of(
+    model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> list[tuple[str, Tensor]]:
     """Each tensor among the arguments with the name of the argument it is, or is part of."""
     try:
         bound = inspect.signature(model.forward).bind(*args, **kwargs).arguments

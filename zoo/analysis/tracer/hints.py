@@ -1,21 +1,25 @@
 """What stands in for a value that a run without data cannot know.
 
-A blank tensor that the model asks for a value is taken as ones: `.item()` gives 1, a condition is true.
-Tensors of few elements carry what their operators make of those ones, so that code that computes with
-such values stays consistent (`max(box[0], 0)`, `while error > eps`). A size that depends on values is its
-upper bound (`nonzero`, masks, `nms` keep all), and a few for `unique`, since loops run over it.
+A blank tensor that the model asks for a value is taken as ones: `.item()` gives 1, a condition is
+true. Tensors of few elements carry what their operators make of those ones, so that code that
+computes with such values stays consistent (`max(box[0], 0)`, `while error > eps`). A size that
+depends on values is its upper bound (`nonzero`, masks, `nms` keep all), and a few for `unique`,
+since loops run over it.
 
-Each is said in a note with its line, and the caller can give another: by the operation (`nonzero=100`),
-or by the line (`net.py:12=100`).
+Each is said in a note with its line, and the caller can give another: by the operation
+(`nonzero=100`), or by the line (`net.py:12=100`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import prod
+from typing import TYPE_CHECKING, Any
 
 from zoo.analysis.records import Note
 from zoo.analysis.tracer.source import line_of_caller
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FEW = 4
 """Distinct values that `unique` and the like are taken to find."""
@@ -55,8 +59,8 @@ class Hints:
         self.asked[code, line] = (text, times)
         if times > LOOP_LIMIT:
             raise EndlessLoopError(
-                f"{code} was asked for {LOOP_LIMIT:,} times at {line}: a loop that depends on values does "
-                f"not end with the value {text}; give another with a hint for {line}"
+                f"{code} was asked for {LOOP_LIMIT:,} times at {line}: a loop that depends on "
+                f"values does not end with the value {text}; give another with a hint for {line}"
             )
 
     def size(self, code: str, default: int, most: int) -> int:
@@ -73,7 +77,7 @@ class Hints:
         self._note(code, line, f"{size:,} of at most {most:,}")
         return size
 
-    def value(self, code: str, default: bool | float | complex) -> bool | float | complex:
+    def value(self, code: str, default: Any) -> Any:
         """What a blank tensor's element is taken to be, in the type of `default`."""
         line = line_of_caller()
         answer = self._callers_answer(code, line)

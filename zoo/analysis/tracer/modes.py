@@ -1,17 +1,17 @@
 """How operators run on blank tensors.
 
-`BlankMode` sees each operator below autograd. It decides whether the result has data (`blank.py`), answers
-what depends on values (`hints.py`, `depends.py`), tells an observer, and returns the result. Operators
-that have no meta kernel run on zeros on the CPU where that is small, which says their output's shape.
+`BlankMode` sees each operator below autograd. It decides whether the result has data (`blank.py`),
+answers what depends on values (`hints.py`, `depends.py`), tells an observer, and returns the
+result. Operators that have no meta kernel run on zeros on the CPU where that is small, which says
+their output's shape.
 
-Overriding `_should_skip_dynamo` keeps torch from wrapping the handler in `torch._dynamo.disable`, whose
-import takes longer than all the rest (1.1 s).
+Overriding `_should_skip_dynamo` keeps torch from wrapping the handler in `torch._dynamo.disable`,
+whose import takes longer than all the rest (1.1 s).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -33,10 +33,14 @@ from zoo.analysis.tracer.blank import (
 )
 from zoo.analysis.tracer.hints import Hints
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 SMALL = 64
 """Most elements of a blank tensor that carries stand-in values."""
 GROWS = 2_048
-"""Elements of operands from which on a result's size is looked at before it is computed with data."""
+"""Elements of operands from which on a result's size is looked at before it is computed with data.
+"""
 FALLBACK_BYTES = 64_000_000
 """Most bytes that an operator without a meta kernel is run on."""
 
@@ -85,7 +89,7 @@ class BlankMode(TorchDispatchMode):
     def __init__(
         self, hints: Hints | None = None, observer: Observer | None = None, device: str = "cpu"
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.hints = hints or Hints()
         self.observer = observer
         self.device = device
@@ -159,10 +163,10 @@ class BlankMode(TorchDispatchMode):
         for tensor in given:
             if self.is_blank(tensor):
                 return self._run_blank(func, name, given, args, kwargs)
-        return self._run_with_data(func, name, given, args, kwargs)
+        return self._run_with_data(func, given, args, kwargs)
 
     def _zeros(self, args: Any, kwargs: dict[str, Any]) -> Tensor:
-        """Whole numbers that torch's own code is about to write into by address (lengths, indices)."""
+        """Whole numbers that torch's own code is about to write into by address (lengths)."""
         if factory_numel("empty", args) > KEEPS_DATA:
             return torch.empty(*args, dtype=kwargs["dtype"], device=META)
         return torch.zeros(*args, dtype=kwargs["dtype"])
@@ -176,7 +180,7 @@ class BlankMode(TorchDispatchMode):
         return func(*args, **kwargs)
 
     def _run_with_data(
-        self, func: Any, name: str, given: list[Tensor], args: Any, kwargs: dict[str, Any]
+        self, func: Any, given: list[Tensor], args: Any, kwargs: dict[str, Any]
     ) -> Any:
         elements = sum(tensor.numel() for tensor in given)
         if kwargs.get("device") is not None:
@@ -201,7 +205,7 @@ class BlankMode(TorchDispatchMode):
             out = answer(self, args, kwargs)
             if out is not NotImplemented:
                 return out
-        written = self._written_with_data(func, given, args)
+        written = self._written_with_data(func, args)
         blanks, options = args, kwargs
         if not all(tensor.is_meta for tensor in given):
             blanks, options = replace_tensors(
@@ -245,7 +249,7 @@ class BlankMode(TorchDispatchMode):
             self._rules[func] = shapes.RULES.get(overload) if aten else None
         return self._rules[func]
 
-    def _written_with_data(self, func: Any, given: list[Tensor], args: Any) -> Tensor | None:
+    def _written_with_data(self, func: Any, args: Any) -> Tensor | None:
         """The tensor with data that the operator is about to write blank values into."""
         if not func._schema.is_mutable:
             return None

@@ -1,9 +1,9 @@
 """Writes down what happens in a run: module calls, operators, costs.
 
-A module call begins in a forward pre-hook that runs before all others and ends in a forward hook that runs
-after all others and also when the module raises, so that hooks of the user's belong to the call. An
-operator belongs to the innermost call that has not ended. Operators by which a lazy module makes its
-parameters are not part of the forward pass and are left out.
+A module call begins in a forward pre-hook that runs before all others and ends in a forward hook
+that runs after all others and also when the module raises, so that hooks of the user's belong to
+the call. An operator belongs to the innermost call that has not ended. Operators by which a lazy
+module makes its parameters are not part of the forward pass and are left out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, is_dataclass
 from dataclasses import fields as fields_of
 from threading import get_ident
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +26,10 @@ from zoo.analysis.costs import cost_of
 from zoo.analysis.costs.base import CostFormula, Inputs
 from zoo.analysis.records import ModuleCall, OpCall, Submodule, TensorSpec
 from zoo.analysis.tracer.blank import replace_tensors, tensors_in
-from zoo.analysis.tracer.modes import BlankMode
 from zoo.analysis.tracer.source import line_of_caller
+
+if TYPE_CHECKING:
+    from zoo.analysis.tracer.modes import BlankMode
 
 _DTYPES: dict[torch.dtype, str] = {}
 
@@ -41,7 +43,7 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 
 def nested_tensors(value: Any, depth: int = 0) -> Iterator[Tensor]:
-    """Tensors in a module's arguments or results; also looks into dataclasses and plain objects' fields."""
+    """Tensors in a module's arguments or results; also looks into the fields of dataclasses."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, list | tuple | set):
@@ -59,7 +61,11 @@ class LazyArguments(Mapping[str, Any]):
     """An operator's arguments by the names of its schema, put together when first asked for."""
 
     def __init__(
-        self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], spec: Callable[[Tensor], Any]
+        self,
+        func: Any,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        spec: Callable[[Tensor], Any],
     ) -> None:
         self._call = (func, args, kwargs, spec)
         self._values: dict[str, Any] | None = None
@@ -299,7 +305,11 @@ class Recorder:
             inputs = Inputs(map(self.spec, given), LazyArguments(func, args, kwargs, self.spec))
             results = [out] if isinstance(out, Tensor) else list(tensors_in(out))
             outputs = tuple(map(self.spec, results))
-            held = {tensor.untyped_storage()._cdata for tensor in given if tensor.layout == torch.strided}
+            held = {
+                tensor.untyped_storage()._cdata
+                for tensor in given
+                if tensor.layout == torch.strided
+            }
             self.used |= held
             new = 0
             for tensor, spec in zip(results, outputs, strict=True):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import platform
 import warnings
-from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -33,8 +32,11 @@ from zoo.analysis.tracer.modes import BlankMode
 from zoo.analysis.tracer.recorder import Recorder
 from zoo.errors import InputError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
-def run(
+
+def run(  # noqa: PLR0913 - each is an argument of zoo.trace
     model: nn.Module,
     inputs: Sequence[Any],
     *,
@@ -53,7 +55,8 @@ def run(
 
     Args:
         model: Any module; a compiled or data-parallel one is unwrapped.
-        inputs: Shapes, words of `--input`, specs, real tensors, or nests of these, in `forward`'s order.
+        inputs: Shapes, words of `--input`, specs, real tensors, or nests of these, in the order of
+            `forward`'s arguments.
         kwargs: More of the same, by name; other values are handed through.
         info: What to call the model.
         training: Whether dropout and batch statistics are on. See `borrowed`.
@@ -67,7 +70,8 @@ def run(
         The trace.
 
     Raises:
-        InputError: Inputs that cannot be read or that `forward` does not take, an unknown device or dtype.
+        InputError: Inputs that cannot be read or that `forward` does not take, an unknown device
+            or dtype.
     """
     model = unwrapped(model)
     place, cast = device_name(device), torch_dtype(dtype)
@@ -219,9 +223,13 @@ def _notes(recorder: Recorder, answers: Hints, unknown: Sequence[str]) -> tuple[
     notes = list(answers.notes())
     for place in answers.unused():
         text = f"the hint for {place} met no question"
-        notes.append(Note("warning", "unused-hint", text + "; hints are named in data-dependent notes."))
+        notes.append(
+            Note("warning", "unused-hint", text + "; hints are named in data-dependent notes.")
+        )
     for op, times in recorder.on_zeros.items():
-        text = f"{op} has no meta kernel; its output's shape is from a run on zeros ({times} times)."
+        text = (
+            f"{op} has no meta kernel; its output's shape is from a run on zeros ({times} times)."
+        )
         notes.append(Note("info", "ran-on-zeros", text))
     if unknown:
         text = f"{len(unknown)} lazy parameters got no shape, since the run did not reach them: "

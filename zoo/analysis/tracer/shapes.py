@@ -1,9 +1,10 @@
 """Output shapes of the operators that models are made of, without running torch's meta kernels.
 
-torch computes the output of many operators on the meta device with Python reference code: 2 ms for a batch
-norm, and the first such call imports `torch._dynamo` (1.1 s). For the operators below the answer is one line.
-A rule that is not sure (other dtypes, shapes that do not fit) returns `NotImplemented`, and torch's own
-kernel runs, so that errors are torch's; `tests/analysis/tracer/test_shapes.py` holds each rule against it.
+torch computes the output of many operators on the meta device with Python reference code: 2 ms for
+a batch norm, and the first such call imports `torch._dynamo` (1.1 s). For the operators below the
+answer is one line. A rule that is not sure (other dtypes, shapes that do not fit) returns
+`NotImplemented`, and torch's own kernel runs, so that errors are torch's;
+`tests/analysis/tracer/test_shapes.py` holds each rule against it.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from zoo.analysis.tracer.blank import META
 Rule = Callable[..., Any]
 
 UNARY = (
-    "relu gelu silu mish sigmoid tanh hardswish hardsigmoid elu selu celu leaky_relu hardtanh exp log sqrt "
-    "rsqrt neg abs erf sin cos softplus clamp_min square reciprocal"
+    "relu gelu silu mish sigmoid tanh hardswish hardsigmoid elu selu celu leaky_relu hardtanh exp "
+    "log sqrt rsqrt neg abs erf sin cos softplus clamp_min square reciprocal"
 ).split()
 BINARY = ("add", "sub", "mul", "rsub")
 FILLS = (
@@ -79,7 +80,11 @@ def _binary(tensor: Any, other: Any, *_: Any, **options: Any) -> Any:
     if _same_kind(tensor, other):
         dense = not isinstance(other, Tensor) or tensor.shape == other.shape
         return _like(tensor) if dense else _new(tensor, *tensor.shape)
-    if isinstance(other, Tensor) and tensor.dtype == other.dtype and _fits(other.shape, tensor.shape):
+    if (
+        isinstance(other, Tensor)
+        and tensor.dtype == other.dtype
+        and _fits(other.shape, tensor.shape)
+    ):
         return _new(other, *other.shape)
     return NotImplemented
 
@@ -128,7 +133,7 @@ def _softmax(tensor: Tensor, dim: int, other: Any = None, **options: Any) -> Any
 
 def _batch_norm(
     tensor: Tensor, weight: Any, bias: Any, mean: Any, var: Any, training: bool, *_: Any
-) -> Any:  # noqa: FBT001 - torch's signature
+) -> Any:
     if tensor.dim() < 2 or not tensor.is_floating_point():
         return NotImplemented
     channels = tensor.shape[1] if training else 0
@@ -150,13 +155,15 @@ def _layer_norm(tensor: Tensor, shape: list[int], weight: Any, bias: Any, _: flo
 
 
 def _same_dtype(left: Tensor, right: Tensor) -> None:
-    """torch's real kernels refuse two dtypes; its meta kernels do not.
+    """Torch's real kernels refuse two dtypes; its meta kernels do not.
 
     Raises:
         RuntimeError: As torch's kernels do.
     """
     if left.dtype != right.dtype:
-        raise RuntimeError(f"expected operands of one dtype, but got {left.dtype} and {right.dtype}")
+        raise RuntimeError(
+            f"expected operands of one dtype, but got {left.dtype} and {right.dtype}"
+        )
 
 
 def _mm(left: Tensor, right: Tensor, *_: Any) -> Any:
@@ -194,7 +201,7 @@ def _convolution(
     transposed: bool,
     output_padding: list[int],
     groups: int,
-) -> Any:  # noqa: FBT001, PLR0913, PLR0917 - torch's signature
+) -> Any:
     _same_dtype(tensor, weight)
     space = tensor.dim() - 2
     if space < 1 or weight.dim() != tensor.dim():
@@ -222,7 +229,9 @@ def _convolution(
                 f"the kernel covers {reach} elements, but the padded input has {size + 2 * pad}"
             )
         out.append(length)
-    return _new(tensor, tensor.shape[0], weight.shape[1] * groups if transposed else weight.shape[0], *out)
+    return _new(
+        tensor, tensor.shape[0], weight.shape[1] * groups if transposed else weight.shape[0], *out
+    )
 
 
 def _pooled(tensor: Tensor, kernel: Any, stride: Any, pad: Any, dilate: Any, *, ceil: bool) -> Any:
@@ -233,7 +242,8 @@ def _pooled(tensor: Tensor, kernel: Any, stride: Any, pad: Any, dilate: Any, *, 
     for axis in range(2):
         size = tensor.shape[axis - 2]
         reach, step, edge, gap = (
-            values[axis if len(values) > 1 else 0] for values in (kernel, stride or kernel, pad, dilate)
+            values[axis if len(values) > 1 else 0]
+            for values in (kernel, stride or kernel, pad, dilate)
         )
         if 2 * edge > reach:
             return None
@@ -248,8 +258,13 @@ def _pooled(tensor: Tensor, kernel: Any, stride: Any, pad: Any, dilate: Any, *, 
 
 
 def _max_pool(
-    tensor: Tensor, kernel: Any, stride: Any = (), pad: Any = (0,), dilate: Any = (1,), ceil: bool = False
-) -> Any:  # noqa: FBT001, FBT002 - torch's signature
+    tensor: Tensor,
+    kernel: Any,
+    stride: Any = (),
+    pad: Any = (0,),
+    dilate: Any = (1,),
+    ceil: bool = False,
+) -> Any:
     shape = _pooled(tensor, kernel, stride, pad, dilate, ceil=ceil)
     if shape is None:
         return NotImplemented
@@ -258,7 +273,7 @@ def _max_pool(
 
 def _avg_pool(
     tensor: Tensor, kernel: Any, stride: Any = (), pad: Any = (0,), ceil: bool = False, *_: Any
-) -> Any:  # noqa: FBT001, FBT002 - torch's signature
+) -> Any:
     shape = _pooled(tensor, kernel, stride, pad, (1,), ceil=ceil)
     return NotImplemented if shape is None else _new(tensor, *shape)
 
@@ -269,7 +284,9 @@ def _adaptive_avg_pool(tensor: Tensor, size: Any) -> Any:
     return _new(tensor, *tensor.shape[:-2], *size)
 
 
-def _grouped_mm(left: Tensor, right: Tensor, offsets: Tensor | None = None, *_: Any, **__: Any) -> Any:
+def _grouped_mm(
+    left: Tensor, right: Tensor, offsets: Tensor | None = None, *_: Any, **__: Any
+) -> Any:
     ranks = (left.dim(), right.dim())
     if ranks == (2, 3):
         return _new(left, left.shape[0], right.shape[2])
@@ -292,22 +309,24 @@ def _cat(tensors: list[Tensor], dim: int = 0) -> Any:
     for tensor in tensors:
         if tensor.dtype != first.dtype or tensor.dim() != rank:
             return NotImplemented
-        if any(a != b for i, (a, b) in enumerate(zip(tensor.shape, first.shape, strict=True)) if i != dim):
+        if any(
+            a != b
+            for i, (a, b) in enumerate(zip(tensor.shape, first.shape, strict=True))
+            if i != dim
+        ):
             return NotImplemented
         length += tensor.shape[dim]
     return _new(first, *first.shape[:dim], length, *first.shape[dim + 1 :])
 
 
-def _mean(tensor: Tensor, dims: Any, keepdim: bool = False, **options: Any) -> Any:  # noqa: FBT001, FBT002
+def _mean(tensor: Tensor, dims: Any, keepdim: bool = False, **options: Any) -> Any:
     if not dims or options.get("dtype") is not None or not tensor.is_floating_point():
         return NotImplemented
     rank = tensor.dim()
     if any(not -rank <= dim < rank for dim in dims):
         return NotImplemented
     gone = {dim % rank for dim in dims}
-    shape = [
-        1 if i in gone else n for i, n in enumerate(tensor.shape) if keepdim or i not in gone
-    ]
+    shape = [1 if i in gone else n for i, n in enumerate(tensor.shape) if keepdim or i not in gone]
     return _new(tensor, *shape)
 
 

@@ -11,14 +11,17 @@ import os
 import sys
 from functools import lru_cache
 from pathlib import Path
-from types import CodeType, TracebackType
+from typing import TYPE_CHECKING
 
 import torch
+
+if TYPE_CHECKING:
+    from types import CodeType, TracebackType
 
 TORCH = str(Path(torch.__file__).parent) + os.sep
 ZOO = str(Path(__file__).resolve().parents[2]) + os.sep
 ZOO_MODELS = ZOO + "models" + os.sep
-ENDS = (ZOO + os.path.join("analysis", "tracer", "run.py"), ZOO + os.path.join("analysis", "skeleton.py"))
+ENDS = (f"{ZOO}analysis{os.sep}tracer{os.sep}run.py", f"{ZOO}analysis{os.sep}skeleton.py")
 """Files that call the user's model: whoever called them is not part of it."""
 _FOREIGN: dict[CodeType, bool] = {}
 
@@ -36,11 +39,14 @@ def is_foreign(code: CodeType) -> bool:
 
 @lru_cache(maxsize=4096)
 def short_path(file: str) -> str:
-    """`torchvision/models/resnet.py` of an installed file, `net.py` of one in the working folder."""
+    """`torchvision/models/resnet.py` of an installed file, `net.py` of one in this folder."""
     path = Path(file)
     if not path.is_absolute():
         return file
-    for folder in (Path.cwd(), *sorted((Path(p) for p in sys.path if p), key=lambda p: -len(p.parts))):
+    for folder in (
+        Path.cwd(),
+        *sorted((Path(p) for p in sys.path if p), key=lambda p: -len(p.parts)),
+    ):
         if folder.is_absolute() and path.is_relative_to(folder) and folder != Path("/"):
             inner = path.relative_to(folder)
             if "site-packages" not in inner.parts:
@@ -49,7 +55,7 @@ def short_path(file: str) -> str:
 
 
 def line_of_caller() -> str | None:
-    """`file:line` of the innermost frame of the user's code; None where the model has no code of its own."""
+    """`file:line` of the innermost frame of the user's code; None where there is none."""
     frame = sys._getframe(1)
     while frame is not None:
         code = frame.f_code

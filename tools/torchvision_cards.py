@@ -1,0 +1,126 @@
+"""Write zoo/plugins/torchvision_models.json from the torchvision that is installed.
+
+    python tools/torchvision_cards.py
+
+Every figure is read from torchvision's own metadata (`num_params`, `_ops`, `_metrics`, the transform's crop).
+What is not in the metadata is said here: on which input torchvision measured `_ops` (its
+test/test_extended_models.py), and which arguments give the architecture of the published weights.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from inspect import getdoc, signature
+from pathlib import Path
+from typing import Any
+
+import torchvision
+from torchvision.models import get_model_builder, get_model_weights, list_models
+
+TARGET = Path(__file__).parents[1] / "zoo" / "plugins" / "torchvision_models.json"
+FAMILIES = ("detection", "segmentation", "video", "optical_flow", "quantization")
+SIDES = {
+    "fasterrcnn_mobilenet_v3_large_320_fpn": 320,
+    "ssd300_vgg16": 300,
+    "ssdlite320_mobilenet_v3_large": 320,
+    "keypointrcnn_resnet50_fpn": 1333,
+}
+"""Image sides of detectors; the others were measured on 800."""
+FROZEN = (
+    "fasterrcnn_mobilenet_v3_large_320_fpn",
+    "fasterrcnn_mobilenet_v3_large_fpn",
+    "fasterrcnn_resnet50_fpn",
+    "fcos_resnet50_fpn",
+    "keypointrcnn_resnet50_fpn",
+    "maskrcnn_resnet50_fpn",
+    "retinanet_resnet50_fpn",
+)
+"""Detectors whose published weights have frozen batch norms, which no argument of the builder gives."""
+LINK = re.compile(r"`([^`<]+?)\s*<(https?://[^>]+)>`__?", re.DOTALL)
+ARXIV = re.compile(r"arxiv\.org/(?:abs|pdf)/(\d\d)\d\d\.\d+")
+
+
+def family_of(builder: Any) -> str:
+    """Kind of task, by the package that the builder is in."""
+    package = builder.__module__.split(".")[2]
+    return package if package in FAMILIES else "classification"
+
+
+def arguments_of(name: str, builder: Any, weights: Any) -> dict[str, Any]:
+    """What gives the architecture of published weights, and downloads nothing."""
+    takes, found = signature(builder).parameters, {}
+    if name in FROZEN:
+        found["builder"] = name
+    if "weights_backbone" in takes:
+        found["weights_backbone"] = None
+    if "aux_loss" in takes:
+        found["aux_loss"] = True
+    if "googlenet" in name or "inception" in name:
+        heads = "inception" in name  # the published GoogLeNet has none
+        found |= {"aux_logits": heads, "transform_input": True, "init_weights": False}
+    if name.startswith("vit_") and weights.meta["min_size"][0] != 224:
+        found["image_size"] = weights.meta["min_size"][0]
+    return found
+
+
+def input_of(name: str, family: str, weights: Any) -> str | list[str]:
+    """What `_ops` was measured on, in the words of `--input`."""
+    if family == "segmentation":
+        return "1,3,520,520"
+    if family == "detection":
+        side = SIDES.get(name, 800)
+        return f"1,3,{side},{side}"
+    if family == "optical_flow":
+        return ["1,3,512,512", "1,3,512,512"]
+    crop = weights.transforms.keywords["crop_size"]
+    if family == "video":
+        return f"1,3,16,{crop[0]},{crop[1]}"
+    return f"1,3,{crop},{crop}"
+
+
+def weights_of(name: str, family: str, builder: Any, weights: Any) -> dict[str, Any]:
+    """One published set of weights."""
+    metrics = weights.meta["_metrics"].get("ImageNet-1K", {})
+    return {
+        "name": weights.name,
+        "num_params": weights.meta["num_params"],
+        "gmacs": weights.meta["_ops"],
+        "acc1": metrics.get("acc@1"),
+        "input": input_of(name, family, weights),
+        "arguments": arguments_of(name, builder, weights),
+    }
+
+
+def model_of(name: str) -> dict[str, Any]:
+    """One builder of torchvision."""
+    builder = get_model_builder(name)
+    family, weights = family_of(builder), get_model_weights(builder)
+    package = ".".join(["torchvision", "models", *([family] if family in FAMILIES else [])])
+    frozen = "zoo.models.torchvision_detectors:frozen_detector"
+    found = LINK.search(getdoc(builder) or "")
+    paper, link = (" ".join(found[1].split()), found[2]) if found else (None, None)
+    dated = ARXIV.search(link or "")
+    return {
+        "name": name,
+        "factory": frozen if name in FROZEN else f"{package}:{builder.__name__}",
+        "family": family,
+        "paper": paper,
+        "year": 2000 + int(dated[1]) if dated else None,
+        "link": link,
+        "default": weights.DEFAULT.name,
+        "weights": [weights_of(name, family, builder, one) for one in weights],
+    }
+
+
+def main() -> None:
+    """Write the file, one model a line."""
+    lines = [json.dumps(model_of(name)) for name in list_models()]
+    head = json.dumps({"source": f"torchvision {torchvision.__version__.partition('+')[0]}"})
+    body = ",\n".join(lines)
+    TARGET.write_text(f'{head[:-1]}, "models": [\n{body}\n]}}\n')
+    print(f"{TARGET}: {len(lines)} models")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What plugins are asked (`hookspecs`), how they are found (`manager`), and those that come with zoo."""

@@ -1,0 +1,408 @@
+"""Which plugins there are, what they bring, and what is wrong with each.
+
+    found = manager()
+    found.catalog().find("resnet18"); found.costs(); found.plugins()
+
+Plugins are loaded one by one and their hooks are called one by one. Whatever a plugin does wrong - it does
+not import, raises, returns rubbish, takes a taken name - is written down beside its name, and what else it
+brings is kept. Zoo's own plugins come first, then the user's project, then the others by name, so that the
+order does not depend on the machine.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from pluggy import PluginManager, PluginValidationError
+
+from zoo.catalog.card import ModelCard
+from zoo.catalog.catalog import Catalog, Entry
+from zoo.catalog.where import account, sentence, short_path
+from zoo.errors import DuplicateModel, InputError, did_you_mean
+from zoo.plugins import hookspecs, project
+from zoo.plugins.hookspecs import PROJECT
+from zoo.plugins.installed import EntryPoint, installed
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    import click
+    from pluggy import HookImpl
+
+    from zoo.analysis.costs.base import CostFormula
+
+OWN = "zoo.plugins."
+"""Where zoo's own plugins are; no other may take their names."""
+HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("zoo_"))
+SIGNS = str.maketrans("", "", "_-.")
+"""What a model's name may hold beside letters and digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class PluginInfo:
+    """A plugin and its health."""
+
+    name: str
+    """Name of its entry point; the first half of its models' qualified names."""
+    version: str | None
+    """Version of its distribution; None where it has none."""
+    distribution: str | None
+    """What `pip` calls it; None for the user's project."""
+    module: str
+    """Module that holds its hooks."""
+    source: str | None
+    """File of that module, or the project's pyproject.toml; None where it did not load."""
+    models: int
+    """Number of models that it brought and that can be looked up."""
+    hooks: tuple[str, ...]
+    """Hooks that it answers."""
+    errors: tuple[str, ...]
+    """What is wrong with it, a sentence each, with `file:line` where there is one."""
+
+
+class _Loaded:
+    """A plugin while it is being asked."""
+
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        entry_point: EntryPoint | None = None,
+        folders: tuple[str, ...] = (),
+    ) -> None:
+        self.name, self.module, self.entry_point, self.folders = name, module, entry_point, folders
+        self.plugin: object | None = None
+        self.models = 0
+        self.errors: list[str] = []
+
+    @property
+    def source(self) -> str | None:
+        """Its file."""
+        if isinstance(self.plugin, project.Project):
+            return self.plugin.path
+        module = sys.modules.get(self.module)
+        return getattr(module, "__file__", None) if self.plugin is not None else None
+
+
+def manager(
+    *,
+    entry_points: bool = True,
+    project: str | PathLike[str] | None = ".",
+    extra: Iterable[object] = (),
+) -> Manager:
+    """Find and load plugins.
+
+    Args:
+        entry_points: Whether those that installed distributions name in the group `zoo` are loaded.
+        project: Folder at or above which a pyproject.toml with `[tool.zoo.models]` is looked for; None for
+            no project.
+        extra: More plugins: modules or objects with hooks. Their name is the last part of `__name__`, or
+            else that of their class.
+
+    Returns:
+        What they bring. Never raises for what a plugin does.
+    """
+    made = Manager()
+    found = installed() if entry_points else ()
+    for one in found:
+        if one.value.startswith(OWN):
+            made.load(one)
+    if project is not None:
+        made.add_project(project)
+    for plugin in extra:
+        made.add(plugin)
+    for one in found:
+        if not one.value.startswith(OWN):
+            made.load(one)
+    return made
+
+
+class Manager:
+    """Plugins and what they bring. Made by `manager`; each hook is called once, when first needed."""
+
+    def __init__(self) -> None:
+        self._pm = PluginManager(PROJECT)
+        self._pm.add_hookspecs(hookspecs)
+        self._loaded: list[_Loaded] = []
+        self._catalog: Catalog | None = None
+        self._costs: Mapping[str, CostFormula] | None = None
+        self._commands: Mapping[str, click.Command] | None = None
+
+    def load(self, entry_point: EntryPoint) -> None:
+        """Import a distribution's plugin and take it in."""
+        one = _Loaded(entry_point.name, entry_point.module, entry_point)
+        try:
+            plugin = entry_point.load()
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's module may raise anything
+            one.errors.append(account(error, "importing it"))
+            self._loaded.append(one)
+            return
+        self._register(one, plugin)
+
+    def add(self, plugin: object) -> None:
+        """Take in a module or an object with hooks."""
+        named = getattr(plugin, "__name__", type(plugin).__name__)
+        module = plugin.__name__ if isinstance(plugin, ModuleType) else type(plugin).__module__
+        self._register(_Loaded(str(named).rpartition(".")[2], module), plugin)
+
+    def add_project(self, start: str | PathLike[str]) -> None:
+        """Take in the project around the folder `start`, where there is one that speaks of zoo."""
+        found = project.find_project(start)
+        if found is not None:
+            one = _Loaded(project.NAME, project.__name__, folders=found.folders)
+            one.errors.extend(found.problems)
+            self._register(one, found)
+
+    def _register(self, one: _Loaded, plugin: object) -> None:
+        taken = next((other for other in self._loaded if other.name == one.name), None)
+        self._loaded.append(one)
+        if taken is not None:
+            one.errors.append(f"the plugin name {one.name!r} is taken by {_owner(taken)}")
+            return
+        try:
+            self._pm.register(plugin, one.name)
+        except (PluginValidationError, ValueError) as error:
+            if self._pm.get_plugin(one.name) is plugin:
+                self._pm.unregister(plugin)
+            one.errors.append(" ".join(str(error).split()))
+            return
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # looking at a stranger may raise anything
+            one.errors.append(account(error, "looking for its hooks"))
+            return
+        one.plugin = plugin
+        one.errors.extend(self._unknown_hooks(plugin))
+
+    def _unknown_hooks(self, plugin: object) -> Iterator[str]:
+        for caller in self._pm.get_hookcallers(plugin) or ():
+            for impl in caller.get_hookimpls():
+                if impl.plugin is plugin and not caller.has_spec() and not impl.optionalhook:
+                    hint = did_you_mean(caller.name, HOOKS, f"Known: {', '.join(HOOKS)}.")
+                    yield f"no hook is called {caller.name!r}. {hint}"
+
+    def plugins(self) -> tuple[PluginInfo, ...]:
+        """All plugins with what is wrong with them. Asks each everything it can be asked."""
+        self.catalog(), self.costs(), self.commands()
+        return tuple(self._info(one) for one in self._loaded)
+
+    def catalog(self) -> Catalog:
+        """All architectures."""
+        if self._catalog is None:
+            self._catalog = Catalog(dict.fromkeys(one.name for one in self._loaded))
+            for one, where, cards in self._answers("zoo_models"):
+                for card in self._items(one, "zoo_models", where, cards):
+                    self._take(self._catalog, one, card, where)
+        return self._catalog
+
+    def _take(self, catalog: Catalog, one: _Loaded, card: Any, where: str) -> None:
+        wrong = fault(card)
+        if wrong is not None:
+            one.errors.append(f"zoo_models: {wrong} ({where})")
+            return
+        try:
+            catalog.add(Entry(one.name, card, one.folders))
+        except DuplicateModel as error:
+            one.errors.append(f"zoo_models: {error} ({where})")
+        else:
+            one.models += 1
+
+    def costs(self) -> Mapping[str, CostFormula]:
+        """Formulas of all plugins, by operator."""
+        if self._costs is None:
+            found: dict[str, CostFormula] = {}
+            owners: dict[str, str] = {}
+            for one, where, table in self._answers("zoo_costs"):
+                if not isinstance(table, Mapping):
+                    text = f"returned {type(table).__name__}, not a mapping of operators to formulas"
+                    one.errors.append(f"zoo_costs: {text} ({where})")
+                    continue
+                for op, formula in self._items(one, "zoo_costs", where, table.items()):
+                    wrong = _formula_fault(op, formula, owners)
+                    if wrong is not None:
+                        one.errors.append(f"zoo_costs: {wrong} ({where})")
+                        continue
+                    found[op], owners[op] = formula, one.name
+            self._costs = MappingProxyType(found)
+        return self._costs
+
+    def commands(self, taken: Iterable[str] = ()) -> Mapping[str, click.Command]:
+        """Commands of all plugins, by name.
+
+        Args:
+            taken: Names that no plugin's command may have. Read by the first call.
+        """
+        if self._commands is None:
+            found: dict[str, click.Command] = {}
+            owners = dict.fromkeys(taken, "zoo itself")
+            for one, where, commands in self._answers("zoo_commands"):
+                for command in self._items(one, "zoo_commands", where, commands):
+                    wrong = _command_fault(command, owners)
+                    if wrong is not None:
+                        one.errors.append(f"zoo_commands: {wrong} ({where})")
+                        continue
+                    found[command.name], owners[command.name] = command, one.name
+            self._commands = MappingProxyType(found)
+        return self._commands
+
+    def _answers(self, hook: str) -> Iterator[tuple[_Loaded, str, Any]]:
+        """(plugin, `file:line` of its hook, what the hook returned) of those that answer."""
+        for one in self._loaded:
+            for impl in self._impls(one, hook):
+                where = _line_of(impl)
+                if impl.hookwrapper or impl.wrapper:
+                    one.errors.append(f"{hook}: wrappers are not called ({where})")
+                    continue
+                try:
+                    answer = impl.function()
+                except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's code
+                    one.errors.append(f"{hook}: {account(error, 'calling it')}")
+                else:
+                    yield one, where, answer
+
+    def _impls(self, one: _Loaded, hook: str) -> list[HookImpl]:
+        if one.plugin is None:
+            return []
+        return [impl for impl in getattr(self._pm.hook, hook).get_hookimpls() if impl.plugin is one.plugin]
+
+    def _items(self, one: _Loaded, hook: str, where: str, answer: Any) -> Iterator[Any]:
+        """Items of what a hook returned, up to the one at which it raises."""
+        try:
+            if isinstance(answer, str | bytes):
+                raise TypeError(f"{type(answer).__name__!r} is a text")
+            items = iter(answer)
+        except Exception:  # noqa: BLE001  # a stranger's __iter__
+            one.errors.append(f"{hook}: returned {type(answer).__name__}, which is not a series ({where})")
+            return
+        while True:
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's generator
+                one.errors.append(f"{hook}: {account(error, 'calling it')}")
+                return
+            yield item
+
+    def _info(self, one: _Loaded) -> PluginInfo:
+        dist = one.entry_point.distribution if one.entry_point else None
+        hooks = tuple(hook for hook in HOOKS if self._impls(one, hook))
+        return PluginInfo(
+            one.name,
+            dist.version if dist else None,
+            dist.name if dist else None,
+            one.module,
+            one.source,
+            one.models,
+            hooks,
+            tuple(one.errors),
+        )
+
+
+def _owner(one: _Loaded) -> str:
+    dist = one.entry_point.distribution if one.entry_point else None
+    return f"{one.module} of {dist.name}" if dist else one.module
+
+
+def _line_of(impl: HookImpl) -> str:
+    code = getattr(impl.function, "__code__", None)
+    return f"{short_path(code.co_filename)}:{code.co_firstlineno}" if code else impl.plugin_name
+
+
+def fault(card: object) -> str | None:
+    """What is wrong with something that a plugin returned as a card; None where nothing is."""
+    if not isinstance(card, ModelCard):
+        return f"{_shown(card)} is no ModelCard"
+    if not (isinstance(card.name, str) and _is_name(card.name)):
+        return f"{_shown(card.name)} is no name of a model; use letters, digits, `_`, `-` and `.`"
+    if not (isinstance(card.factory, str) and _is_factory(card.factory)):
+        return f"card {card.name!r}: factory {_shown(card.factory)} is not module:attribute"
+    wrong = next((text for text in _field_faults(card) if text), None) or _input_fault(card)
+    return f"card {card.name!r}: {wrong}" if wrong else None
+
+
+def _field_faults(card: ModelCard) -> Iterator[str | None]:
+    one_line = isinstance(card.summary, str) and card.summary.strip() and len(card.summary.splitlines()) == 1
+    yield None if one_line else f"summary {_shown(card.summary)} is not one line of text"
+    named = isinstance(card.arguments, Mapping) and all(
+        isinstance(key, str) and key.isidentifier() for key in card.arguments
+    )
+    yield None if named else f"arguments {_shown(card.arguments)} are not a mapping of names to values"
+    words = isinstance(card.tags, tuple | list) and all(isinstance(tag, str) for tag in card.tags)
+    yield None if words else f"tags {_shown(card.tags)} are not a tuple of words"
+    is_year = card.year is None or type(card.year) is int
+    yield None if is_year else f"year {_shown(card.year)} is not a whole number"
+    for key, value in (("paper", card.paper), ("link", card.link)):
+        yield None if value is None or isinstance(value, str) else f"{key} {_shown(value)} is not text"
+
+
+def _input_fault(card: ModelCard) -> str | None:
+    if card.default_input is None:
+        return None
+    words = (card.default_input,) if isinstance(card.default_input, str) else card.default_input
+    if not (isinstance(words, tuple) and all(isinstance(word, str) for word in words)):
+        return f"default_input {_shown(words)} is neither text nor a tuple of texts"
+    if all(map(_is_plain, words)):
+        return None
+    from zoo.analysis.inputs import parse_all
+
+    try:
+        parse_all(words)
+    except InputError as error:
+        return f"default_input: {error}"
+    return None
+
+
+def _is_plain(word: str) -> bool:
+    """Whether a word is dims and no more, so that it need not be parsed."""
+    dims = word.split(",")
+    return len(dims) <= 4 and all(
+        dim.isascii() and dim.isdigit() and len(dim) <= 4 and dim[0] != "0" for dim in dims
+    )
+
+
+def _is_name(name: str) -> bool:
+    rest = name.translate(SIGNS)
+    return rest.isalnum() and rest.isascii() and name[0] not in "-."
+
+
+def _is_dotted(path: str) -> bool:
+    return all(part.isidentifier() for part in path.split("."))
+
+
+def _is_factory(factory: str) -> bool:
+    module, colon, attribute = factory.partition(":")
+    return bool(colon) and _is_dotted(module) and _is_dotted(attribute)
+
+
+def _formula_fault(op: object, formula: object, owners: Mapping[str, str]) -> str | None:
+    if not (isinstance(op, str) and "." in op and _is_dotted(op)):
+        return f"{_shown(op)} is no operator; write library.name or library.name.overload"
+    if not callable(formula):
+        return f"the formula of {op} is {_shown(formula)}, which cannot be called"
+    return f"{op} has a formula of plugin {owners[op]}; the first keeps it" if op in owners else None
+
+
+def _command_fault(command: object, owners: Mapping[str, str]) -> str | None:
+    import click
+
+    if not isinstance(command, click.Command):
+        return f"{_shown(command)} is no click command"
+    if not command.name:
+        return "a command has no name"
+    if command.name in owners:
+        return f"the command {command.name!r} is taken by {owners[command.name]}; the first keeps it"
+    return None
+
+
+def _shown(value: object) -> str:
+    """`repr`, in bearable length."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception as error:  # noqa: BLE001  # a stranger's __repr__
+        text = f"<{type(value).__name__}: {sentence(error)}>"
+    return text if len(text) <= 80 else text[:77] + "..."
+
+

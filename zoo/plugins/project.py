@@ -1,0 +1,141 @@
+# ruff: noqa: PTH  # pathlib is a tenth of the time that `zoo list` may take
+"""Architectures that a project names without being packaged.
+
+    [tool.zoo.models]
+    mynet = "mypkg.nets:MyNet"
+    small = { factory = "mypkg.nets:MyNet", default_input = "1,3,32,32", arguments = { depth = 2 } }
+
+This is read from the nearest pyproject.toml at or above the working folder. The project's folder and its
+`src` are importable while such a model is built. Nothing is imported to read the table.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from zoo.catalog.card import ModelCard
+from zoo.errors import did_you_mean
+from zoo.plugins.hookspecs import hookimpl
+
+NAME = "project"
+"""Name of the plugin."""
+FILE = "pyproject.toml"
+FIELDS = ("factory", "summary", "default_input", "arguments", "tags", "paper", "year", "link")
+"""What a table may say of a model; as in `ModelCard`."""
+SETTINGS = ("models",)
+"""What `[tool.zoo]` may hold."""
+SPEAKS_OF_ZOO = re.compile(
+    rb"""tool["']?\s*\.\s*["']?zoo\b|^\s*["']?zoo["']?\s*(\.|=\s*\{)""", re.MULTILINE
+)
+"""Cheap, and true of every file with a `[tool.zoo]`: the others are not parsed."""
+
+
+class Project:
+    """The plugin that stands for the user's project.
+
+    Args:
+        path: The project's pyproject.toml.
+        cards: Models of its table.
+        problems: What in its table is wrong, a sentence each.
+    """
+
+    def __init__(self, path: str, cards: Sequence[ModelCard], problems: Sequence[str]) -> None:
+        self.path, self.problems = path, tuple(problems)
+        self._cards = tuple(cards)
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Folders that the project's modules are imported from."""
+        root = os.path.dirname(self.path)
+        src = os.path.join(root, "src")
+        return (root, src) if os.path.isdir(src) else (root,)
+
+    @hookimpl
+    def zoo_models(self) -> Sequence[ModelCard]:
+        """Models of the table."""
+        return self._cards
+
+
+def nearest(start: str | os.PathLike[str]) -> str | None:
+    """The pyproject.toml at or above the folder `start`; None where there is none."""
+    try:
+        folder = os.path.realpath(start)
+    except OSError:  # the working folder is gone
+        return None
+    while True:
+        path = os.path.join(folder, FILE)
+        if os.path.isfile(path):
+            return path
+        above = os.path.dirname(folder)
+        if above == folder:
+            return None
+        folder = above
+
+
+def find_project(start: str | os.PathLike[str]) -> Project | None:
+    """The project around the folder `start`; None where no pyproject.toml speaks of zoo."""
+    path = nearest(start)
+    if path is None:
+        return None
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        return Project(path, (), (f"{FILE} cannot be read: {error.strerror}",))
+    return read_project(path, data) if SPEAKS_OF_ZOO.search(data) else None
+
+
+def read_project(path: str, data: bytes) -> Project | None:
+    """The project of a pyproject.toml that holds `data`; None where it has no `[tool.zoo]`."""
+    import tomllib
+
+    try:
+        settings = tomllib.loads(data.decode()).get("tool", {}).get("zoo")
+    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
+        return Project(path, (), (f"{FILE} is not TOML: {error}",))
+    except AttributeError:
+        return Project(path, (), (f"`tool` of {FILE} is not a table",))
+    if settings is None:
+        return None
+    if not isinstance(settings, dict):
+        return Project(path, (), (f"`tool.zoo` of {FILE} is not a table",))
+    problems = [
+        f"[tool.zoo] has no setting {key!r}. {did_you_mean(key, SETTINGS, 'Known: models.')}"
+        for key in settings
+        if key not in SETTINGS
+    ]
+    models = settings.get("models", {})
+    if not isinstance(models, dict):
+        return Project(path, (), (*problems, f"`tool.zoo.models` of {FILE} is not a table"))
+    cards = []
+    for name, value in models.items():
+        try:
+            cards.append(_card(name, value))
+        except (TypeError, ValueError) as error:
+            problems.append(f"[tool.zoo.models] {name}: {error}")
+    return Project(path, cards, problems)
+
+
+def _card(name: str, value: object) -> ModelCard:
+    """A model of the table. Its fields are checked with everybody's, by the manager."""
+    if isinstance(value, str):
+        return ModelCard(name, value, f"{value} of this project.")
+    if not isinstance(value, Mapping):
+        raise TypeError(f'it is {value!r}, not "module:attribute" or a table with `factory`')
+    for key in value:
+        if key not in FIELDS:
+            raise ValueError(f"no field is called {key!r}. {did_you_mean(key, FIELDS, _KNOWN)}")
+    if "factory" not in value:
+        raise ValueError('it has no `factory = "module:attribute"`')
+    fields: dict[str, Any] = dict(value)
+    for key in ("default_input", "tags"):
+        if isinstance(fields.get(key), list):
+            fields[key] = tuple(fields[key])
+    fields.setdefault("summary", f"{value['factory']} of this project.")
+    return ModelCard(name, **fields)
+
+
+_KNOWN = f"Known: {', '.join(FIELDS)}."
