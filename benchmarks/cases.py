@@ -1,17 +1,18 @@
 """What is measured: five models, with the MACs that somebody else says they have.
 
-The figure of a torchvision model is `meta["_ops"]` of its weights (thousand millions of MACs, 3 decimals, batch 1,
-1x3x224x224), read from the installed torchvision. The figure of an LSTM is the closed form: 4 gates, each a product
-with the input and one with the hidden state, at every step.
+The figure of a torchvision model is `meta["_ops"]` of its weights (thousand millions of MACs, 3
+decimals, on 1x3x224x224), read from the installed torchvision. The figure of an LSTM is the closed
+form: 4 gates, each a product with the input and one with the hidden state, at every step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import nn
 
 
@@ -48,8 +49,11 @@ class Case:
     weights: str | None = None
     """The torchvision weights whose metadata hold the figure; None: the closed form of an LSTM."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    zoo_name: str | None = None
-    """What zoo's catalog calls it; None: zoo takes the factory."""
+
+    @property
+    def zoo_name(self) -> str:
+        """What `zoo.summary` calls it."""
+        return self.factory if self.weights is None else f"torchvision/{self.name}"
 
     def build(self) -> nn.Module:
         """The model as a user builds it, in evaluation mode."""
@@ -70,19 +74,28 @@ class Case:
         return Published(found.meta["_ops"] * 1e9, 3, f"torchvision {weights}.meta['_ops']")
 
     def _lstm(self) -> Published:
-        steps, batch, features = self.shape
+        batch, steps, features = self.shape
         hidden, layers = self.arguments["hidden_size"], self.arguments["num_layers"]
         a_step = 4 * hidden * (features + hidden) + (layers - 1) * 4 * hidden * 2 * hidden
-        return Published(steps * batch * a_step, None, "closed form 4*hidden*(input+hidden) a layer, step and sequence")
+        return Published(
+            steps * batch * a_step,
+            None,
+            "closed form 4*hidden*(input+hidden) a layer, step and sequence",
+        )
 
 
 def _vision(name: str, weights: str) -> Case:
     factory = f"torchvision.models:{name}"
-    return Case(name, factory, (1, 3, 224, 224), weights, zoo_name=f"torchvision/{name}")
+    return Case(name, factory, (1, 3, 224, 224), weights)
 
 
 def _lstm(name: str, shape: tuple[int, int, int], hidden: int, layers: int) -> Case:
-    arguments = {"input_size": shape[-1], "hidden_size": hidden, "num_layers": layers}
+    arguments = {
+        "input_size": shape[-1],
+        "hidden_size": hidden,
+        "num_layers": layers,
+        "batch_first": True,
+    }
     return Case(name, "torch.nn:LSTM", shape, arguments=arguments)
 
 
@@ -93,8 +106,8 @@ CASES = {
         _vision("vit_b_16", "ViT_B_16_Weights.IMAGENET1K_V1"),
         _vision("vit_h_14", "ViT_H_14_Weights.IMAGENET1K_SWAG_LINEAR_V1"),
         _vision("swin_t", "Swin_T_Weights.IMAGENET1K_V1"),
-        _lstm("lstm_64_t10", (10, 1, 64), hidden=64, layers=1),
-        _lstm("lstm_512x2_t100_b8", (100, 8, 512), hidden=512, layers=2),
+        _lstm("lstm_64_t10", (1, 10, 64), hidden=64, layers=1),
+        _lstm("lstm_512x2_t100_b8", (8, 100, 512), hidden=512, layers=2),
     )
 }
-"""By name, in the order of the tables. LSTM inputs are (steps, batch, features)."""
+"""By name, in the order of the tables. LSTM inputs are (batch, steps, features)."""

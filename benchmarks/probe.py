@@ -1,7 +1,7 @@
 """One measurement, in a process of its own: `python probe.py TOOL CASE` prints one JSON object.
 
-Seconds start after all imports. Memory is the peak resident size beyond what the process had after importing torch
-and torchvision; the part of it that importing the tool took is given too.
+Seconds start after all imports. Memory is the peak resident size beyond what the process had after
+importing torch and torchvision; the part of it that importing the tool took is given too.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cases import CASES, Case
-from tools import TOOLS, Tool, quiet
+from counters import TOOLS, Tool, quiet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def peak_bytes() -> int:
@@ -44,7 +46,7 @@ def measure(tool: Tool, case: Case) -> Mapping[str, Any]:
     except Exception as error:  # noqa: BLE001 - a tool that crashes is a row, not an end
         text = " ".join(str(error).split())[:200]
         return {**found, "error": f"{type(error).__name__}: {text}"}
-    macs = number / tool.divisor
+    macs = tool.macs(number, case)
     return {
         **found,
         "seconds": end - start,

@@ -2,9 +2,10 @@
 
     python tools/torchvision_cards.py
 
-Every figure is read from torchvision's own metadata (`num_params`, `_ops`, `_metrics`, the transform's crop).
-What is not in the metadata is said here: on which input torchvision measured `_ops` (its
-test/test_extended_models.py), and which arguments give the architecture of the published weights.
+Every figure is read from torchvision's own metadata (`num_params`, `_ops`, `_metrics`, the
+transform's crop). What is not in the metadata is said here: on which input torchvision measured
+`_ops` (its test/test_extended_models.py), and which arguments give the architecture of the
+published weights.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from inspect import getdoc, signature
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,23 @@ FROZEN = (
     "maskrcnn_resnet50_fpn",
     "retinanet_resnet50_fpn",
 )
-"""Detectors whose published weights have frozen batch norms, which no argument of the builder gives."""
+"""Detectors whose published weights have frozen batch norms, which no argument of the builder
+gives."""
+PAPERS = {
+    "fasterrcnn_mobilenet": (
+        "Faster R-CNN: Towards Real-Time Object Detection with Region Proposal Networks",
+        "https://arxiv.org/abs/1506.01497",
+    ),
+    "squeezenet": (
+        "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size",
+        "https://arxiv.org/abs/1602.07360",
+    ),
+    "mvit_v2": (
+        "MViTv2: Improved Multiscale Vision Transformers for Classification and Detection",
+        "https://arxiv.org/abs/2112.01526",
+    ),
+}
+"""Papers that the documentation does not name, or names second."""
 LINK = re.compile(r"`([^`<]+?)\s*<(https?://[^>]+)>`__?", re.DOTALL)
 ARXIV = re.compile(r"arxiv\.org/(?:abs|pdf)/(\d\d)\d\d\.\d+")
 
@@ -59,7 +77,7 @@ def arguments_of(name: str, builder: Any, weights: Any) -> dict[str, Any]:
     if "googlenet" in name or "inception" in name:
         heads = "inception" in name  # the published GoogLeNet has none
         found |= {"aux_logits": heads, "transform_input": True, "init_weights": False}
-    if name.startswith("vit_") and weights.meta["min_size"][0] != 224:
+    if name.startswith("vit_"):  # positions are learnt for one size
         found["image_size"] = weights.meta["min_size"][0]
     return found
 
@@ -79,17 +97,37 @@ def input_of(name: str, family: str, weights: Any) -> str | list[str]:
     return f"1,3,{crop},{crop}"
 
 
+def accuracy_of(weights: Any) -> tuple[str | None, float | None]:
+    """Data set and top-1 accuracy; None where the weights are not for classifying."""
+    for dataset, metrics in weights.meta["_metrics"].items():
+        acc1 = metrics.get("acc@1")
+        if acc1 is not None and not isnan(acc1):
+            return dataset, acc1
+    return None, None
+
+
 def weights_of(name: str, family: str, builder: Any, weights: Any) -> dict[str, Any]:
     """One published set of weights."""
-    metrics = weights.meta["_metrics"].get("ImageNet-1K", {})
+    dataset, acc1 = accuracy_of(weights)
     return {
         "name": weights.name,
         "num_params": weights.meta["num_params"],
         "gmacs": weights.meta["_ops"],
-        "acc1": metrics.get("acc@1"),
+        "acc1": acc1,
+        "dataset": dataset,
         "input": input_of(name, family, weights),
         "arguments": arguments_of(name, builder, weights),
     }
+
+
+def paper_of(name: str, builder: Any) -> tuple[str, str]:
+    """Title and link of the paper that the builder's documentation names first."""
+    for prefix, paper in PAPERS.items():
+        if name.startswith(prefix):
+            return paper
+    links = (found for found in LINK.finditer(getdoc(builder) or "") if ARXIV.search(found[2]))
+    found = next(links)
+    return " ".join(found[1].split()), found[2].replace("http://", "https://")
 
 
 def model_of(name: str) -> dict[str, Any]:
@@ -98,9 +136,8 @@ def model_of(name: str) -> dict[str, Any]:
     family, weights = family_of(builder), get_model_weights(builder)
     package = ".".join(["torchvision", "models", *([family] if family in FAMILIES else [])])
     frozen = "zoo.models.torchvision_detectors:frozen_detector"
-    found = LINK.search(getdoc(builder) or "")
-    paper, link = (" ".join(found[1].split()), found[2]) if found else (None, None)
-    dated = ARXIV.search(link or "")
+    paper, link = paper_of(name, builder)
+    dated = ARXIV.search(link)
     return {
         "name": name,
         "factory": frozen if name in FROZEN else f"{package}:{builder.__name__}",
@@ -115,7 +152,7 @@ def model_of(name: str) -> dict[str, Any]:
 
 def main() -> None:
     """Write the file, one model a line."""
-    lines = [json.dumps(model_of(name)) for name in list_models()]
+    lines = [json.dumps(model_of(name), allow_nan=False) for name in list_models()]
     head = json.dumps({"source": f"torchvision {torchvision.__version__.partition('+')[0]}"})
     body = ",\n".join(lines)
     TARGET.write_text(f'{head[:-1]}, "models": [\n{body}\n]}}\n')

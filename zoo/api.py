@@ -1,8 +1,8 @@
 """The calls that the command line and Python users share.
 
-    trace = zoo.trace("googlenet", (1, 1, 96, 96))
-    report = zoo.summary(trace)
-    report.totals["macs"]; print(report); report.to_json(); report.to_frame()
+trace = zoo.trace("googlenet", (1, 1, 96, 96))
+report = zoo.summary(trace)
+report.totals["macs"]; print(report); report.to_json(); report.to_frame()
 """
 
 from __future__ import annotations

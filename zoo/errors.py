@@ -46,11 +46,11 @@ class ZooError(Exception):
 class UnknownModel(ZooError):
     """No architecture is called so."""
 
-    def __init__(self, name: str, known: Iterable[str]) -> None:
-        self.name = name
-        super().__init__(
-            f"no model is called {name!r}. {did_you_mean(name, known, 'See `zoo list`.')}"
-        )
+    def __init__(self, name: str, known: Iterable[str], elsewhere: Iterable[str] = ()) -> None:
+        self.name, self.elsewhere = name, tuple(elsewhere)
+        found = f"Did you mean {' or '.join(self.elsewhere)}?"
+        hint = found if self.elsewhere else did_you_mean(name, known, "See `zoo list`.")
+        super().__init__(f"no model is called {name!r}. {hint}")
 
 
 class UnknownPlugin(ZooError):

@@ -20,7 +20,6 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from zoo.analysis.inputs import parse_all
-
 from zoo.analysis.tracer.modes import BlankMode
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def weight_bytes(model: nn.Module) -> int:
 
 
 def materialise(model: nn.Module, words: Sequence[str]) -> None:
-    """Give lazy layers their parameters by one run on zeros; a model without lazy layers is left alone.
+    """Give lazy layers their parameters by one run on zeros; leave other models alone.
 
     Args:
         model: Changed in place; flags and random numbers apart from the new parameters stay.

@@ -1,9 +1,10 @@
 """What a model is built with: reading `--set name=value`, and checking it against the factory.
 
-A value is typed by how it is written: `12` an int, `0.5` and `1e-3` floats, `true` and `false` bools, `null`
-and `none` None, `[1,2]` and `{"a": 1}` JSON (or Python), `"12"` with quotes and all else a string. It is then
-held to the annotation of the argument, where that is something zoo can judge: int, float, bool, str, None,
-tuple, list, Sequence, dict, Literal and unions of these. Other annotations are left to the factory.
+A value is typed by how it is written: `12` an int, `0.5` and `1e-3` floats, `true` and `false`
+bools, `null` and `none` None, `[1,2]` and `{"a": 1}` JSON (or Python), `"12"` with quotes and all
+else a string. It is then held to the annotation of the argument, where that is something zoo can
+judge: int, float, bool, str, None, tuple, list, Sequence, dict, Literal and unions of these. Other
+annotations are left to the factory.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def parse_settings(words: Iterable[str]) -> dict[str, Any]:
         name, equals, text = word.partition("=")
         name = name.strip()
         if not equals or not name.isidentifier():
-            raise BadArgument("--set", word, "it is not NAME=VALUE. Write for example --set depth=2.")
+            raise BadArgument(
+                "--set", word, "it is not NAME=VALUE. Write for example --set depth=2."
+            )
         if name in found:
             raise BadArgument("--set", name, "it is given twice. Give it once.")
         found[name] = parse_value(text, name)
@@ -71,7 +74,9 @@ def parse_value(text: str, name: str = "value") -> Any:
         if _FLOAT.fullmatch(word):
             return float(word)
     except ValueError:
-        raise BadArgument("--set", name, "the number has too many digits. Give a smaller one.") from None
+        raise BadArgument(
+            "--set", name, "the number has too many digits. Give a smaller one."
+        ) from None
     return _literal(word, name) if word.startswith(_BRACKETS) else text
 
 
@@ -112,7 +117,11 @@ def fit(value: Any, wanted: Any) -> Any:
         return _first_fit(value, arms)
     if origin is Annotated:
         return fit(value, arms[0])
-    kind = _KINDS.get(Literal if origin is Literal else (origin or wanted)) if _hashable(wanted) else None
+    kind = (
+        _KINDS.get(Literal if origin is Literal else (origin or wanted))
+        if _hashable(wanted)
+        else None
+    )
     return value if kind is None else kind(value, arms)
 
 
@@ -165,7 +174,11 @@ def _list_kind(value: Any, arms: Sequence[Any]) -> Any:
     if not isinstance(value, list | tuple | range):
         raise Misfit
     items = [fit(item, arms[0]) for item in value] if arms else value
-    return type(value)(items) if isinstance(value, list | tuple) and type(value) in (list, tuple) else value
+    return (
+        type(value)(items)
+        if isinstance(value, list | tuple) and type(value) in (list, tuple)
+        else value
+    )
 
 
 def _mapping_kind(value: Any, arms: Sequence[Any]) -> Any:
@@ -229,7 +242,9 @@ class Taker:
         if self.signature is None:
             return dict(arguments)
         parameters = self.signature.parameters
-        named = {n: p for n, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+        named = {
+            n: p for n, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        }
         takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
         accepted = {}
         for name, value in arguments.items():
@@ -238,7 +253,9 @@ class Taker:
             elif takes_all:
                 accepted[name] = value
             else:
-                raise BadArgument(self.model, name, f"there is no such argument. {_hint(name, named)}")
+                raise BadArgument(
+                    self.model, name, f"there is no such argument. {_hint(name, named)}"
+                )
         missing = [n for n, p in named.items() if p.default is p.empty and n not in arguments]
         if missing:
             first, *rest = missing
@@ -251,14 +268,16 @@ class Taker:
         try:
             return fit(value, wanted)
         except Misfit:
-            raise BadArgument(self.model, parameter.name, _wrong_type(parameter, wanted, value)) from None
+            raise BadArgument(
+                self.model, parameter.name, _wrong_type(parameter, wanted, value)
+            ) from None
 
     def call(self, factory: Callable[..., Any], accepted: Mapping[str, Any]) -> Any:
         """Call the factory; positional-only arguments go by position."""
         if self.signature is None:
             return factory(**accepted)
         kept = {n: p for n, p in self.signature.parameters.items() if p.kind is p.POSITIONAL_ONLY}
-        bound = BoundArguments(Signature(list(kept.values())), {})  # type: ignore[arg-type]
+        bound = BoundArguments(Signature(list(kept.values())), {})
         for name in kept:
             if name in accepted:
                 bound.arguments[name] = accepted[name]
@@ -278,10 +297,12 @@ def taker_of(factory: Callable[..., Any], model: str) -> Taker:
         found = signature(factory)
     except (ValueError, TypeError):
         return Taker(model, None, {})
-    made_by = factory.__init__ if isinstance(factory, type) else unwrap(factory)
-    function = getattr(made_by, "__func__", made_by)
-    function = getattr(function, "func", function)
-    scope = getattr(unwrap(function), "__globals__", {})
+    wrapped: Any = getattr(factory, "func", factory)  # of a functools.partial
+    maker = "__init__" if isinstance(wrapped, type) else "__call__"
+    function = unwrap(wrapped)
+    if not hasattr(function, "__globals__"):
+        function = unwrap(getattr(function, maker))
+    scope = getattr(function, "__globals__", {})
     return Taker(model, found, scope)
 
 
@@ -297,7 +318,8 @@ def _wrong_type(parameter: Parameter, wanted: Any, value: Any) -> str:
     shown = repr(value)
     if len(shown) > 60:
         shown = shown[:57] + "..."
-    return f"it wants {text}, got {shown} ({type(value).__name__}).{_example(parameter.name, wanted, value)}"
+    example = _example(parameter.name, wanted, value)
+    return f"it wants {text}, got {shown} ({type(value).__name__}).{example}"
 
 
 def _example(name: str, wanted: Any, value: Any) -> str:

@@ -3,13 +3,13 @@
     resolved = resolve("resnet18", catalog, {"num_classes": 10})
     model = resolved.build()
 
-`resolve` finds, loads and checks; nothing is built before `build` is called, so that the caller can call it
-where no weight is allocated. What a file makes when it is loaded (`net = Net()`) is made then.
+`resolve` finds, loads and checks; nothing is built before `build` is called, so that the caller
+can call it where no weight is allocated. What a file makes when it is loaded (`net = Net()`) is
+made then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ from zoo.catalog.where import line_of_error, sentence
 from zoo.errors import BadArgument, BadReference, BuildError, ZooError, did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from torch import nn
 
     from zoo.catalog.catalog import Catalog
@@ -41,8 +43,8 @@ class Resolved:
     default_input: DefaultInput
     """In the words of `--input`; None where nobody said."""
     build: Callable[[], nn.Module]
-    """Builds it. Raises BuildError where its constructor raises, BadReference where no `nn.Module` comes
-    out."""
+    """Builds it. Raises BuildError where its constructor raises, BadReference where no `nn.Module`
+    comes out."""
 
 
 def resolve(words: str, catalog: Catalog, arguments: Mapping[str, Any] | None = None) -> Resolved:
@@ -98,7 +100,7 @@ def _resolved(
     if is_module(target):
         for argument in merged:
             raise BadArgument(name, argument, "the model is built already and takes no arguments.")
-        return Resolved(name, plugin, found.reference, {}, _default(card), lambda: target)  # type: ignore[arg-type,return-value]
+        return Resolved(name, plugin, found.reference, {}, _default(card), lambda: target)
     if not callable(target):
         raise BadReference(found.reference, "it is a card, whose factory must not be a card again")
     taker = taker_of(target, name)
@@ -114,9 +116,10 @@ def _resolved(
                 raise BuildError(name, sentence(error), line_of_error(error)) from error
         if not is_module(model):
             kind = type(model).__name__
-            text = f"calling it returned {kind}, not an nn.Module. Name a class or a function that makes one."
+            hint = "Name a class or a function that makes one."
+            text = f"calling it returned {kind}, not an nn.Module. {hint}"
             raise BadReference(found.reference, text)
-        return model  # type: ignore[no-any-return]
+        return model
 
     return Resolved(name, plugin, found.reference, accepted, _default(card), build)
 

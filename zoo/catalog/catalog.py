@@ -1,18 +1,19 @@
 """Which architectures there are, by name.
 
-An architecture's qualified name is `plugin/name`. A bare name is the book's, or else that of the one plugin
-that has it. Two claims to one qualified name: the first keeps it.
+An architecture's qualified name is `plugin/name`. A bare name is the book's, or else that of the
+one plugin that has it. Two claims to one qualified name: the first keeps it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo.errors import AmbiguousModel, DuplicateModel, UnknownModel, UnknownPlugin
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from zoo.catalog.card import ModelCard
 
 FIRST = "book"
@@ -105,8 +106,8 @@ class Catalog:
             raise UnknownPlugin(plugin, self._entries)
         if bare not in entries:
             elsewhere = (entry.qualified for entry in self if entry.name == bare)
-            near = (entry.qualified for entry in entries.values())
-            raise UnknownModel(f"{plugin}/{bare}", (*elsewhere, *near))
+            known = (entry.qualified for entry in entries.values())
+            raise UnknownModel(f"{plugin}/{bare}", known, elsewhere)
         return entries[bare]
 
     def search(
@@ -115,8 +116,8 @@ class Catalog:
         """Architectures that match, in the order of the catalog.
 
         Args:
-            query: Part of the name, the qualified name or the summary, in any case; with `*`, `?` or `[`
-                a pattern of a whole name.
+            query: Part of the name, the qualified name or the summary, in any case; with `*`, `?`
+                or `[` a pattern of a whole name.
             plugin: Only this plugin's.
             tag: Only those with this tag.
 

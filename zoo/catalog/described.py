@@ -39,7 +39,13 @@ def described(entry: Entry) -> dict[str, str]:
 
 def _described(parameter: Parameter, entry: Entry) -> str:
     wanted = parameter.annotation
-    kind = "" if wanted is Parameter.empty else wanted if isinstance(wanted, str) else formatannotation(wanted)
+    kind = (
+        ""
+        if wanted is Parameter.empty
+        else wanted
+        if isinstance(wanted, str)
+        else formatannotation(wanted)
+    )
     default = entry.card.arguments.get(parameter.name, parameter.default)
     value = "" if default is Parameter.empty else f"= {default!r}"
     return " ".join(part for part in (kind, value) if part) or "any"

@@ -1,21 +1,24 @@
 """Folders that modules are importable from for a while.
 
-`sys.path` is given back as it was. A module that was imported from such a folder is marked; when another
-folder with a module of the same name is borrowed later (`a/layers.py`, `b/layers.py`), the marked one makes
-way. Modules that Python imported by itself never do.
+`sys.path` is given back as it was. A module that was imported from such a folder is marked; when
+another folder with a module of the same name is borrowed later (`a/layers.py`, `b/layers.py`), the
+marked one makes way. Modules that Python imported by itself never do.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import invalidate_caches
 from importlib.machinery import PathFinder
 from pathlib import Path
-from types import ModuleType
+from typing import TYPE_CHECKING
 
 from zoo.catalog.where import STDLIB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import ModuleType
 
 MARK = "__zoo_folder__"
 """Attribute of a module that was imported from a borrowed folder: that folder."""

@@ -1,8 +1,9 @@
 """Where a user's `./net.py:Net` or `package.module:factory` leads.
 
-Loading runs the user's file or module, with its folder importable as if it were run by Python: siblings of
-`./net.py` for a file, the working folder for a module. What it leads to is a class, a function or anything
-else that can be called, an `nn.Module`, or a `ModelCard`. Nothing is built here.
+Loading runs the user's file or module, with its folder importable as if it were run by Python:
+siblings of `./net.py` for a file, the working folder for a module. What it leads to is a class, a
+function or anything else that can be called, an `nn.Module`, or a `ModelCard`. Nothing is built
+here.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ from __future__ import annotations
 import linecache
 import sys
 import zlib
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import CodeType, ModuleType
+from typing import TYPE_CHECKING, TypeGuard
 
 from zoo.catalog.card import ModelCard
 from zoo.catalog.folders import importable
 from zoo.catalog.where import account
 from zoo.errors import BadReference, ZooError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import CodeType, ModuleType
+
+    from torch import nn
 
 PATHS = ("./", "../", "/", "~", ".\\", "..\\")
 """Beginnings of words that are a path."""
@@ -52,8 +58,8 @@ def _is_path(words: str) -> bool:
     return words.endswith(".py") or words.startswith(PATHS)
 
 
-def is_module(target: object) -> bool:
-    """Whether something is an `nn.Module`. Does not import torch: where it is not loaded, nothing is."""
+def is_module(target: object) -> TypeGuard[nn.Module]:
+    """Whether something is an `nn.Module`. Does not import torch to find out."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(target, torch.nn.Module)
 
@@ -62,7 +68,8 @@ def locate(reference: str) -> Found:
     """Load what the user's words name.
 
     Raises:
-        BadReference: A file, module or attribute is missing, does not load, or cannot be built from.
+        BadReference: A file, module or attribute is missing, does not load, or cannot be built
+        from.
     """
     place, _, attribute = reference.rpartition(":") if ":" in reference else (reference, "", "")
     if _is_path(place):
@@ -94,7 +101,9 @@ def _file(reference: str, place: str) -> Path:
     """The file that `place` names."""
     path = Path(place).expanduser()
     if path.is_dir():
-        raise BadReference(reference, f"{place} is a folder. Name a file in it: {place}/net.py:Net.")
+        raise BadReference(
+            reference, f"{place} is a folder. Name a file in it: {place}/net.py:Net."
+        )
     if not path.is_file():
         folder = path.parent
         names = sorted(one.name for one in folder.glob("*.py")) if folder.is_dir() else []
@@ -140,7 +149,8 @@ _FORMS = "Write ./net.py:Net or package.module:factory."
 def load_file(path: Path) -> ModuleType:
     """Run a file as a module of a name of its own, which stays in `sys.modules`.
 
-    A file that was loaded before is run anew, so that changes to it are seen. Nothing is written beside it.
+    A file that was loaded before is run anew, so that changes to it are seen. Nothing is written
+    beside it.
 
     Args:
         path: Absolute.
@@ -171,11 +181,14 @@ def attribute_of(module: ModuleType, attribute: str, reference: str) -> object:
     Raises:
         BadReference: There is none, or it cannot be built from.
     """
-    short = Path(module.__file__).name if getattr(module, "__file__", None) else module.__name__
+    file = getattr(module, "__file__", None)
+    short = Path(file).name if isinstance(file, str) else module.__name__
     known = defined_in(module)
     lists = f"It defines {', '.join(known[:12])}." if known else "It defines no class or function."
     if not attribute:
-        raise BadReference(reference, f"{short} needs a name after it, as in {_example(reference, known)}. {lists}")
+        raise BadReference(
+            reference, f"{short} needs a name after it, as in {_example(reference, known)}. {lists}"
+        )
     target: object = module
     for part in attribute.split("."):
         try:

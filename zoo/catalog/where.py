@@ -1,4 +1,5 @@
-# ruff: noqa: PTH  # pathlib is a tenth of the time that `zoo list` may take
+# ruff: noqa: PTH100, PTH109, PTH117, PTH118, PTH119, PTH120
+# (pathlib is a tenth of the time that `zoo list` may take)
 """Which line of a user's or a plugin's code an error comes from.
 
 Frames of torch, Python's own library and zoo's machinery are passed over. Loads no torch.
@@ -8,7 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
-from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 ZOO = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 OURS = tuple(ZOO + folder + os.sep for folder in ("catalog", "analysis"))
@@ -17,10 +21,13 @@ STDLIB = os.path.dirname(os.__file__) + os.sep
 
 
 def short_path(file: str) -> str:
-    """`torchvision/models/resnet.py` of an installed file, `net.py` of one in the working folder."""
+    """`torchvision/models/resnet.py` of an installed file, `net.py` of one in this folder."""
     if not os.path.isabs(file):
         return file
-    for folder in (_working_folder(), *sorted(filter(os.path.isabs, sys.path), key=len, reverse=True)):
+    for folder in (
+        _working_folder(),
+        *sorted(filter(os.path.isabs, sys.path), key=len, reverse=True),
+    ):
         root = folder.rstrip(os.sep) + os.sep
         if folder and root != os.sep and file.startswith(root):
             inner = file[len(root) :]

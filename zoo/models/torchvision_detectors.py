@@ -1,8 +1,9 @@
 """torchvision's detectors as their published weights have them.
 
-Built without weights, seven of torchvision's builders learn the batch norms of the backbone; their published
-weights were trained, and are loaded, with these norms frozen (torchvision.ops.FrozenBatchNorm2d: buffers,
-no parameters). Published parameter counts are those of the frozen form.
+Built without weights, seven of torchvision's builders learn the batch norms of the backbone; their
+published weights were trained, and are loaded, with these norms frozen
+(torchvision.ops.FrozenBatchNorm2d: buffers, no parameters). Published parameter counts are those
+of the frozen form.
 """
 
 from __future__ import annotations
@@ -23,9 +24,8 @@ def freeze_norms(module: nn.Module) -> None:
     for name, child in module.named_children():
         if type(child) is nn.BatchNorm2d:
             frozen = FrozenBatchNorm2d(child.num_features, child.eps)
-            state = child.state_dict()
-            for key, buffer in frozen.named_buffers():
-                buffer.copy_(state[key])
+            for key in ("weight", "bias", "running_mean", "running_var"):
+                setattr(frozen, key, getattr(child, key).detach())
             setattr(module, name, frozen)
         else:
             freeze_norms(child)

@@ -1,1 +1,1 @@
-"""What plugins are asked (`hookspecs`), how they are found (`manager`), and those that come with zoo."""
+"""What plugins are asked, how they are found, and those that come with zoo."""

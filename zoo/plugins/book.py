@@ -1,7 +1,8 @@
 """The architectures of *Dive into Deep Learning*, chapters 5 to 8, as its notes print them.
 
-Inputs are the book's: one channel, and the image size that its layer summaries are printed for. Batch norm
-in training wants more than one value per channel, so that `lenet_bn` is given two images.
+Inputs are the book's: one channel, and the image size that its layer summaries are printed for.
+Batch norm in training wants more than one value per channel, so that `lenet_bn` is given two
+images.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ SMALL, LARGE, MIDDLE = "1,1,28,28", "1,1,224,224", "1,1,96,96"
 
 VGG = "Simonyan and Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition"
 RESNET = "He, Zhang, Ren and Sun, Deep Residual Learning for Image Recognition"
-RESNEXT = "Xie, Girshick, Dollar, Tu and He, Aggregated Residual Transformations for Deep Neural Networks"
+RESNEXT = (
+    "Xie, Girshick, Dollar, Tu and He, Aggregated Residual Transformations for Deep Neural Networks"
+)
 DENSENET = "Huang, Liu, van der Maaten and Weinberger, Densely Connected Convolutional Networks"
 ARXIV = "https://arxiv.org/abs/"
 

@@ -1,19 +1,21 @@
 """What a plugin can bring.
 
-A plugin is a module (or any object) with functions marked `@zoo.hookimpl`, named in the entry-point group
-`zoo`. Every hook returns values, takes no arguments and registers nothing, so that a plugin is tested by
-calling it. A plugin may leave out any hook. What a hook raises, or returns that is not as said here, is
-shown by `zoo plugins` beside the plugin's name and stops nobody else.
+A plugin is a module (or any object) with functions marked `@zoo.hookimpl`, named in the
+entry-point group `zoo`. Every hook returns values, takes no arguments and registers nothing, so
+that a plugin is tested by calling it. A plugin may leave out any hook. What a hook raises, or
+returns that is not as said here, is shown by `zoo plugins` beside the plugin's name and stops
+nobody else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from pluggy import HookimplMarker, HookspecMarker
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     import click
 
     from zoo.analysis.costs.base import CostFormula
@@ -31,10 +33,10 @@ hookimpl = HookimplMarker(PROJECT)
 def zoo_models() -> Iterable[ModelCard]:
     """Architectures that this plugin brings.
 
-    Called once per manager, at the first look-up of a model; `zoo list` waits for it. Returns cards whose
-    names differ from each other; a second card of one name is refused. Must not import torch or the
-    architectures: a card names its factory as `module:attribute`, which is imported when it is first built.
-    Must not write to stdout.
+    Called once per manager, at the first look-up of a model; `zoo list` waits for it. Returns
+    cards whose names differ from each other; a second card of one name is refused. Must not import
+    torch or the architectures: a card names its factory as `module:attribute`, which is imported
+    when it is first built. Must not write to stdout.
     """
     raise NotImplementedError
 
@@ -44,9 +46,10 @@ def zoo_costs() -> Mapping[str, CostFormula]:
     """Cost formulas of operators that zoo does not know, or knows less well.
 
     Called once per manager, before the first trace. Returns the operator's name, with its overload
-    (`mylib.scale.default`) or without (`mylib.scale`), and its formula: the specs of the operator's input
-    and output tensors -> MACs (int), or a `zoo.Cost`. Wins over zoo's own formula; a name that another
-    plugin has already is refused. Must not import torch, and must not import the operators.
+    (`mylib.scale.default`) or without (`mylib.scale`), and its formula: the specs of the
+    operator's input and output tensors -> MACs (int), or a `zoo.Cost`. Wins over zoo's own
+    formula; a name that another plugin has already is refused. Must not import torch, and must not
+    import the operators.
     """
     raise NotImplementedError
 
@@ -55,8 +58,8 @@ def zoo_costs() -> Mapping[str, CostFormula]:
 def zoo_commands() -> Iterable[click.Command]:
     """Commands to stand beside zoo's own.
 
-    Called once per manager, when `zoo --help` lists commands or a word is none of zoo's own. Returns named
-    commands; a name that zoo or another plugin has already is refused. Must not import torch before a
-    command is run.
+    Called once per manager, when `zoo --help` lists commands or a word is none of zoo's own.
+    Returns named commands; a name that zoo or another plugin has already is refused. Must not
+    import torch before a command is run.
     """
     raise NotImplementedError

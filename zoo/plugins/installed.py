@@ -1,9 +1,10 @@
-# ruff: noqa: PTH  # pathlib is a tenth of the time that `zoo list` may take
+# ruff: noqa: PTH110, PTH118, PTH122, PTH123, PTH208
+# (pathlib is a tenth of the time that `zoo list` may take)
 """Which plugins the installed distributions name, in the entry-point group `zoo`.
 
-Says what `importlib.metadata.entry_points(group="zoo")` says, without importing it: that import (email, zip
-files, sockets) takes longer than the rest of `zoo list`. Where something else than folders is on `sys.path`,
-or another finder knows of distributions, `importlib.metadata` is asked.
+Says what `importlib.metadata.entry_points(group="zoo")` says, without importing it: that import
+(email, zip files, sockets) takes longer than the rest of `zoo list`. Where something else than
+folders is on `sys.path`, or another finder knows of distributions, `importlib.metadata` is asked.
 """
 
 from __future__ import annotations
@@ -54,16 +55,19 @@ class EntryPoint(NamedTuple):
 
 
 def installed() -> tuple[EntryPoint, ...]:
-    """Plugins of all distributions, sorted by name. Of two copies of a distribution the first counts."""
+    """Plugins of all distributions, by name. Of two copies of one the first counts."""
     found = _asked() if _needs_asking() else _scanned()
     return tuple(sorted(found))
 
 
 def _needs_asking() -> bool:
     other = any(
-        finder is not PathFinder and hasattr(finder, "find_distributions") for finder in sys.meta_path
+        finder is not PathFinder and hasattr(finder, "find_distributions")
+        for finder in sys.meta_path
     )
-    return other or any(place.endswith((".zip", ".egg", ".whl")) and os.path.exists(place) for place in sys.path)
+    return other or any(
+        place.endswith((".zip", ".egg", ".whl")) and os.path.exists(place) for place in sys.path
+    )
 
 
 def _asked() -> list[EntryPoint]:

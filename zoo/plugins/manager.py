@@ -3,15 +3,16 @@
     found = manager()
     found.catalog().find("resnet18"); found.costs(); found.plugins()
 
-Plugins are loaded one by one and their hooks are called one by one. Whatever a plugin does wrong - it does
-not import, raises, returns rubbish, takes a taken name - is written down beside its name, and what else it
-brings is kept. Zoo's own plugins come first, then the user's project, then the others by name, so that the
-order does not depend on the machine.
+Plugins are loaded one by one and their hooks are called one by one. Whatever a plugin does wrong -
+it does not import, raises, returns rubbish, takes a taken name - is written down beside its name,
+and what else it brings is kept. Zoo's own plugins come first, then the user's project, then the
+others by name, so that the order does not depend on the machine.
 """
 
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType, ModuleType
@@ -98,10 +99,10 @@ def manager(
 
     Args:
         entry_points: Whether those that installed distributions name in the group `zoo` are loaded.
-        project: Folder at or above which a pyproject.toml with `[tool.zoo.models]` is looked for; None for
-            no project.
-        extra: More plugins: modules or objects with hooks. Their name is the last part of `__name__`, or
-            else that of their class.
+        project: Folder at or above which a pyproject.toml with `[tool.zoo.models]` is looked for;
+            None for no project.
+        extra: More plugins: modules or objects with hooks. They are called as the module (its last
+            part) or as their class.
 
     Returns:
         What they bring. Never raises for what a plugin does.
@@ -122,7 +123,7 @@ def manager(
 
 
 class Manager:
-    """Plugins and what they bring. Made by `manager`; each hook is called once, when first needed."""
+    """Plugins and what they bring. Made by `manager`; each hook is called once, when needed."""
 
     def __init__(self) -> None:
         self._pm = PluginManager(PROJECT)
@@ -145,9 +146,12 @@ class Manager:
 
     def add(self, plugin: object) -> None:
         """Take in a module or an object with hooks."""
-        named = getattr(plugin, "__name__", type(plugin).__name__)
-        module = plugin.__name__ if isinstance(plugin, ModuleType) else type(plugin).__module__
-        self._register(_Loaded(str(named).rpartition(".")[2], module), plugin)
+        if isinstance(plugin, ModuleType):
+            one = _Loaded(plugin.__name__.rpartition(".")[2], plugin.__name__)
+        else:
+            kind = plugin if isinstance(plugin, type) else type(plugin)
+            one = _Loaded(kind.__name__, kind.__module__)
+        self._register(one, plugin)
 
     def add_project(self, start: str | PathLike[str]) -> None:
         """Take in the project around the folder `start`, where there is one that speaks of zoo."""
@@ -216,7 +220,9 @@ class Manager:
             owners: dict[str, str] = {}
             for one, where, table in self._answers("zoo_costs"):
                 if not isinstance(table, Mapping):
-                    text = f"returned {type(table).__name__}, not a mapping of operators to formulas"
+                    text = (
+                        f"returned {type(table).__name__}, not a mapping of operators to formulas"
+                    )
                     one.errors.append(f"zoo_costs: {text} ({where})")
                     continue
                 for op, formula in self._items(one, "zoo_costs", where, table.items()):
@@ -265,20 +271,25 @@ class Manager:
     def _impls(self, one: _Loaded, hook: str) -> list[HookImpl]:
         if one.plugin is None:
             return []
-        return [impl for impl in getattr(self._pm.hook, hook).get_hookimpls() if impl.plugin is one.plugin]
+        return [
+            impl
+            for impl in getattr(self._pm.hook, hook).get_hookimpls()
+            if impl.plugin is one.plugin
+        ]
 
     def _items(self, one: _Loaded, hook: str, where: str, answer: Any) -> Iterator[Any]:
         """Items of what a hook returned, up to the one at which it raises."""
-        try:
-            if isinstance(answer, str | bytes):
-                raise TypeError(f"{type(answer).__name__!r} is a text")
-            items = iter(answer)
-        except Exception:  # noqa: BLE001  # a stranger's __iter__
-            one.errors.append(f"{hook}: returned {type(answer).__name__}, which is not a series ({where})")
+        series = None
+        if not isinstance(answer, str | bytes):
+            with suppress(Exception):  # a stranger's __iter__
+                series = iter(answer)
+        if series is None:
+            kind = type(answer).__name__
+            one.errors.append(f"{hook}: returned {kind}, which is not a series ({where})")
             return
         while True:
             try:
-                item = next(items)
+                item = next(series)
             except StopIteration:
                 return
             except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's generator
@@ -324,18 +335,30 @@ def fault(card: object) -> str | None:
 
 
 def _field_faults(card: ModelCard) -> Iterator[str | None]:
-    one_line = isinstance(card.summary, str) and card.summary.strip() and len(card.summary.splitlines()) == 1
+    one_line = (
+        isinstance(card.summary, str)
+        and card.summary.strip()
+        and len(card.summary.splitlines()) == 1
+    )
     yield None if one_line else f"summary {_shown(card.summary)} is not one line of text"
     named = isinstance(card.arguments, Mapping) and all(
         isinstance(key, str) and key.isidentifier() for key in card.arguments
     )
-    yield None if named else f"arguments {_shown(card.arguments)} are not a mapping of names to values"
+    yield (
+        None
+        if named
+        else f"arguments {_shown(card.arguments)} are not a mapping of names to values"
+    )
     words = isinstance(card.tags, tuple | list) and all(isinstance(tag, str) for tag in card.tags)
     yield None if words else f"tags {_shown(card.tags)} are not a tuple of words"
     is_year = card.year is None or type(card.year) is int
     yield None if is_year else f"year {_shown(card.year)} is not a whole number"
     for key, value in (("paper", card.paper), ("link", card.link)):
-        yield None if value is None or isinstance(value, str) else f"{key} {_shown(value)} is not text"
+        yield (
+            None
+            if value is None or isinstance(value, str)
+            else f"{key} {_shown(value)} is not text"
+        )
 
 
 def _input_fault(card: ModelCard) -> str | None:
@@ -358,9 +381,8 @@ def _input_fault(card: ModelCard) -> str | None:
 def _is_plain(word: str) -> bool:
     """Whether a word is dims and no more, so that it need not be parsed."""
     dims = word.split(",")
-    return len(dims) <= 4 and all(
-        dim.isascii() and dim.isdigit() and len(dim) <= 4 and dim[0] != "0" for dim in dims
-    )
+    figures = all(dim.isascii() and dim.isdigit() and dim[0] != "0" for dim in dims)
+    return figures and len(word) <= 17 and len(dims) <= 6
 
 
 def _is_name(name: str) -> bool:
@@ -382,7 +404,9 @@ def _formula_fault(op: object, formula: object, owners: Mapping[str, str]) -> st
         return f"{_shown(op)} is no operator; write library.name or library.name.overload"
     if not callable(formula):
         return f"the formula of {op} is {_shown(formula)}, which cannot be called"
-    return f"{op} has a formula of plugin {owners[op]}; the first keeps it" if op in owners else None
+    return (
+        f"{op} has a formula of plugin {owners[op]}; the first keeps it" if op in owners else None
+    )
 
 
 def _command_fault(command: object, owners: Mapping[str, str]) -> str | None:
@@ -393,7 +417,9 @@ def _command_fault(command: object, owners: Mapping[str, str]) -> str | None:
     if not command.name:
         return "a command has no name"
     if command.name in owners:
-        return f"the command {command.name!r} is taken by {owners[command.name]}; the first keeps it"
+        return (
+            f"the command {command.name!r} is taken by {owners[command.name]}; the first keeps it"
+        )
     return None
 
 
@@ -404,5 +430,3 @@ def _shown(value: object) -> str:
     except Exception as error:  # noqa: BLE001  # a stranger's __repr__
         text = f"<{type(value).__name__}: {sentence(error)}>"
     return text if len(text) <= 80 else text[:77] + "..."
-
-

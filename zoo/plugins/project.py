@@ -1,12 +1,13 @@
-# ruff: noqa: PTH  # pathlib is a tenth of the time that `zoo list` may take
+# ruff: noqa: PTH112, PTH113, PTH118, PTH120, PTH123
+# (pathlib is a tenth of the time that `zoo list` may take)
 """Architectures that a project names without being packaged.
 
     [tool.zoo.models]
     mynet = "mypkg.nets:MyNet"
     small = { factory = "mypkg.nets:MyNet", default_input = "1,3,32,32", arguments = { depth = 2 } }
 
-This is read from the nearest pyproject.toml at or above the working folder. The project's folder and its
-`src` are importable while such a model is built. Nothing is imported to read the table.
+This is read from the nearest pyproject.toml at or above the working folder. The project's folder
+and its `src` are importable while such a model is built. Nothing is imported to read the table.
 """
 
 from __future__ import annotations

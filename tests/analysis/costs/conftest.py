@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -15,6 +14,9 @@ from torch.utils._pytree import tree_leaves, tree_map
 from zoo.analysis.costs import DEFAULT, cost_of
 from zoo.analysis.costs.base import Inputs, Specs
 from zoo.analysis.records import Cost, TensorSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 @dataclass(frozen=True)

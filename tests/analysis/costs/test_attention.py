@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from zoo.analysis.costs import DEFAULT
+from zoo.analysis.costs import DEFAULT, cost_of
 from zoo.analysis.costs.base import Inputs
 from zoo.analysis.records import TensorSpec
 
@@ -34,10 +34,15 @@ def test_every_kernel_counts_alike(b, groups, kv_heads, sq, sk, e, ev):
     v, out = TensorSpec((b, kv_heads, sk, ev)), TensorSpec((b, h, sq, ev))
     expected = b * h * (sq * sk * e + sq * sk * ev)
     for name in HEADS_FIRST:
-        assert DEFAULT[f"aten.{name}"]((q, k, v), (out,)) == expected
+        assert macs_of(name, (q, k, v), out) == expected
     for name in ROWS_FIRST:
-        operands = (swapped(q), swapped(k), swapped(v))
-        assert DEFAULT[f"aten.{name}"](operands, (swapped(out),)) == expected
+        assert macs_of(name, (swapped(q), swapped(k), swapped(v)), swapped(out)) == expected
+
+
+def macs_of(name: str, operands: tuple[TensorSpec, ...], out: TensorSpec) -> int:
+    cost = cost_of(f"aten.{name}.default", operands, (out,), DEFAULT)
+    assert cost is not None
+    return cost.macs
 
 
 def attention(causal: bool, gqa: bool = False):
@@ -54,6 +59,15 @@ def test_the_figure_of_design(causal, gqa, observe):
     """1*4*128*128*(64 + 64): causal in full, with fewer key heads the same."""
     seen = observe(lambda: attention(causal, gqa))
     assert sum(s.cost.macs for s in seen) == 8_388_608
+
+
+@pytest.mark.parametrize("gqa", [False, True])
+def test_fused_or_not_the_pointwise_flops_are_the_same(gqa, observe):
+    apart = observe(lambda: attention(causal=False, gqa=gqa))
+    q, k = TensorSpec((1, 4, 128, 64)), TensorSpec((1, 2 if gqa else 4, 128, 64))
+    name = "aten._scaled_dot_product_flash_attention_for_cpu.default"
+    fused = cost_of(name, (q, k, k), (q,), DEFAULT)
+    assert fused.flops == sum(s.cost.flops for s in apart)
 
 
 def test_the_cpu_kernel_that_torch_leaves_out(observe):
@@ -91,9 +105,7 @@ def test_sequences_end_to_end_are_bounded_from_above(lengths):
     true = sum(h * length * length * 2 * e for length in lengths)
     packed = TensorSpec((total, h, e))
     starts = TensorSpec((len(lengths) + 1,), "int32")
-    flash = Inputs(
-        (packed,) * 3, {"cum_seq_q": starts, "max_q": longest, "max_k": longest}
-    )
+    flash = Inputs((packed,) * 3, {"cum_seq_q": starts, "max_q": longest, "max_k": longest})
     bound = DEFAULT["aten._flash_attention_forward"](flash, (packed,))
     assert true <= bound <= len(lengths) * h * longest * longest * 2 * e
     if len(set(lengths)) == 1:

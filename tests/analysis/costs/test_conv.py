@@ -23,9 +23,7 @@ def products_of_a_convolution(x, w, stride, padding, dilation, groups):
     """Walks each output element, each tap of its kernel; also gives the output's shape."""
     batch, _, *size = x
     c_out, c_in, *kernel = w
-    lasts = [
-        s + 2 * padding - dilation * (k - 1) - 1 for s, k in zip(size, kernel, strict=True)
-    ]
+    lasts = [s + 2 * padding - dilation * (k - 1) - 1 for s, k in zip(size, kernel, strict=True)]
     positions = [range(0, last + 1, stride) for last in lasts]
     count = 0
     for _ in range(batch):

@@ -135,5 +135,7 @@ def test_a_wrapped_formula_serves_in_a_table():
 
 def test_half_a_mac_is_rubbish():
     mine = {"mylib.scale": wrap.from_fvcore(lambda inputs, outputs: 0.5)}
-    with pytest.raises(FormulaError, match=r"mylib.scale.default raised ValueError: 0.5 is no whole"):
+    with pytest.raises(
+        FormulaError, match=r"mylib.scale.default raised ValueError: 0.5 is no whole"
+    ):
         cost_of("mylib.scale.default", (), (), mine)

@@ -83,10 +83,15 @@ def cost_of(
     A formula that returns MACs alone gets its bytes filled in: all operands read, all results
     written.
 
-    Args: op: Name with overload, `aten.mm.default`. inputs: Tensors among the arguments, in order;
-        an `Inputs` where formulas need more. outputs: Tensors among the results, in order.
-        formulas: Where to look, by name with overload and then without. tags: Names of torch's
-        tags; `view` for an operator whose result shares its operand's memory.
+    Args:
+        op: Name with overload, `aten.mm.default`.
+        inputs: Tensors among the arguments, in order; an `Inputs` where formulas need more.
+        outputs: Tensors among the results, in order.
+        formulas: Where to look, by name with overload and then without.
+        tags: Names of torch's tags; `view` where the result shares its operand's memory.
+
+    Returns:
+        The cost; None where no formula is found, or the formula returns None.
 
     Raises:
         FormulaError: The formula raised, or returned something else than MACs or a `Cost`.
@@ -105,6 +110,8 @@ def cost_of(
     except Exception as error:
         reason = f"raised {type(error).__name__}: {error}"
         raise FormulaError(op, reason) from error
+    if result is None:
+        return None
     if isinstance(result, Cost):
         for name in ("macs", "flops", "bytes_read", "bytes_written"):
             _check(op, getattr(result, name), f"a Cost whose {name} is ")

@@ -7,17 +7,18 @@ often. The layers that contain projections count these too.
 
 A causal or masked attention is counted in full. Where several sequences lie end to end their
 lengths are not known from shapes: the figure is then an upper bound, total rows of one side times
-the longest sequence of the other. Not counted, as in every contraction: scale, softmax, dropout,
-bias, the norms and activations of a fused layer.
+the longest sequence of the other. The
+kernels of one attention count as pointwise FLOPs what they fuse (scale, mask, softmax). Layers and
+varlen kernels do not: scale, softmax, dropout, bias, norms and activations are left out there.
 """
 
 from __future__ import annotations
 
 from math import prod
 
-from zoo.analysis.costs.base import Inputs, Specs, argument, table
+from zoo.analysis.costs.base import Inputs, Specs, argument, read_bytes, table, written_bytes
 from zoo.analysis.costs.common import each
-from zoo.analysis.records import TensorSpec
+from zoo.analysis.records import Cost, TensorSpec
 
 
 def sdpa(inputs: Specs, outputs: Specs) -> int:
@@ -31,6 +32,24 @@ def sdpa(inputs: Specs, outputs: Specs) -> int:
     """
     (sk, e), ev = inputs[1].shape[-2:], inputs[2].shape[-1]
     return prod(outputs[0].shape[:-1]) * sk * (e + ev)
+
+
+def attention(inputs: Specs, outputs: Specs) -> Cost:
+    """`sdpa` with its pointwise FLOPs, which are those of the operators that it replaces.
+
+    A fused kernel scales q and k, adds a mask to the scores and normalises them; so the figure does
+    not depend on whether a device fuses: h*sq*e + h*sk*e + h*sq*sk, and h*sq*sk more for a mask.
+
+    >>> q = TensorSpec((1, 4, 128, 64))
+    >>> attention((q, q, q), (q,)).flops == 2 * 4 * 128 * 64 + 4 * 128 * 128
+    True
+    """
+    rows, sk, e = outputs[0].shape[:-1], inputs[1].shape[-2], inputs[0].shape[-1]
+    scores = prod(rows) * sk
+    masked = len(inputs) > 3 or bool(argument(inputs, "is_causal", default=False))
+    flops = prod(rows) * e + prod(rows[:-1]) * sk * e + scores * (1 + masked)
+    macs = sdpa(inputs, outputs)
+    return Cost(macs, flops, read_bytes(inputs), written_bytes(outputs))
 
 
 def _packed(inputs: Specs, lengths: tuple[str, str]) -> int:
@@ -137,17 +156,19 @@ def _ffn_weight(inputs: Specs) -> TensorSpec:
 
 
 FORMULAS = table(
-    each("scaled_dot_product_attention _scaled_dot_product_attention_math", sdpa),
-    each("_scaled_dot_product_attention_math_for_mps _triton_scaled_dot_attention", sdpa),
-    each("_scaled_dot_product_flash_attention _scaled_dot_product_flash_attention_for_cpu", sdpa),
-    each("_scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention", sdpa),
-    each("_scaled_dot_product_fused_attention_overrideable", sdpa),
+    each("scaled_dot_product_attention _scaled_dot_product_attention_math", attention),
+    each("_scaled_dot_product_attention_math_for_mps _triton_scaled_dot_attention", attention),
+    each("_scaled_dot_product_flash_attention", attention),
+    each("_scaled_dot_product_flash_attention_for_cpu", attention),
+    each("_scaled_dot_product_efficient_attention", attention),
+    each("_scaled_dot_product_cudnn_attention", attention),
+    each("_scaled_dot_product_fused_attention_overrideable", attention),
     each("_flash_attention_forward", flash),
     each("_flash_attention_forward_no_dropout_inplace", flash_in_place),
     each("_efficient_attention_forward", efficient),
     each("_cudnn_attention_forward", cudnn),
     each("_native_multi_head_attention _triton_multi_head_attention", multi_head),
     each("_transformer_encoder_layer_fwd", encoder_layer),
-    each("flex_attention", sdpa, "higher_order"),
+    each("flex_attention", attention, "higher_order"),
 )
 """Attention kernels and the layers that fuse one."""

@@ -105,7 +105,7 @@ def vecdot(inputs: Specs, outputs: Specs) -> int:
     >>> vecdot((TensorSpec((2, 3)), TensorSpec((2, 3))), (TensorSpec((2,)),))
     6
     """
-    dim = argument(inputs, "dim", -1)
+    dim: int = argument(inputs, "dim", -1)
     return outputs[0].numel * max(inputs[0].shape[dim], inputs[1].shape[dim])
 
 

@@ -4,19 +4,22 @@ Blank tensors lie on torch's meta device. The model's own code must not see that
 `x.device.type == "cuda"` goes the way it would go there, `.cuda()` and `.to("cuda:1")` work without
 a driver, and `.numpy()`, `.tolist()` and `print` of a blank tensor give its stand-in values.
 
-This mode sees the calls that the model's own Python code makes. Inside torch's own Python functions
-it is off (torch turns a function mode off while it handles a call); there, the meta device is seen,
-and `BlankMode` reads it as the device that was asked for.
+torch turns a function mode off while it handles a call. Inside torch's own Python functions
+(`multi_head_attention_forward`) it is therefore off at first, and `BlankMode` turns it on again at
+the first operator that runs there (`_through`). Where it is off, the meta device is seen, and
+`BlankMode` reads it as the device that was asked for.
 """
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from zoo.analysis.tracer import kernels
 from zoo.analysis.tracer.blank import blank_like, replace_tensors
 
 if TYPE_CHECKING:
@@ -42,7 +45,7 @@ _CHECKS_DEVICES = {
         "rnn_tanh_cell",
         "rnn_relu_cell",
     )
-} | {torch.nn.functional.scaled_dot_product_attention}
+}
 """Functions whose C++ code compares the devices of their operands before any operator runs."""
 _LEGACY = {
     torch.float32: "Float",
@@ -85,6 +88,7 @@ class DeviceMode(TorchFunctionMode):
             torch.Tensor.tolist: self._tolist,
             torch.Tensor.__format__: self._format,
             torch.Tensor.__repr__: self._repr,
+            torch.nn.functional.scaled_dot_product_attention: self._attention,
             torch.Tensor.pin_memory: lambda tensor, *_, **__: tensor,
             torch.Tensor.is_pinned: lambda *_, **__: False,
         }
@@ -103,7 +107,28 @@ class DeviceMode(TorchFunctionMode):
             return self._with_device(func, args, kwargs)
         if func in _CHECKS_DEVICES:
             args, kwargs = replace_tensors((args, kwargs or {}), self._blanked)
+        if type(func) is FunctionType:
+            return self._through(func, args, kwargs or {})
         return func(*args, **(kwargs or {}))
+
+    def _through(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Call a Python function of torch's; the mode is on again from its first operator."""
+        outer = self.blank.resume
+        self.blank.wait_for(self)
+        try:
+            return func(*args, **kwargs)
+        finally:
+            if self.blank.resume is None:
+                self.__exit__(None, None, None)
+            self.blank.wait_for(outer)
+
+    def _attention(self, *args: Any, **kwargs: Any) -> Any:
+        operands, options = replace_tensors((args, kwargs), self._blanked)
+        with self:
+            out = kernels.attention(*operands, **options)
+        if out is not NotImplemented:
+            return out
+        return torch.nn.functional.scaled_dot_product_attention(*operands, **options)
 
     def _blanked(self, tensor: Tensor) -> Tensor:
         """A floating point tensor without its data; sizes and indices keep theirs."""

@@ -36,6 +36,8 @@ from zoo.analysis.tracer.hints import Hints
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from torch.overrides import TorchFunctionMode
+
 SMALL = 64
 """Most elements of a blank tensor that carries stand-in values."""
 GROWS = 2_048
@@ -98,6 +100,8 @@ class BlankMode(TorchDispatchMode):
         """Device that the running call asked for, in the words of the simulation."""
         self.busy = False
         """Whether an operator is being handled, so that what is asked of a tensor is the truth."""
+        self.resume: TorchFunctionMode | None = None
+        """A function mode that is off, to be turned on after the running operator."""
         self.spoiled = Spoiled()
         self._names: dict[Any, str] = {}
         self._rules: dict[Any, shapes.Rule | None] = {}
@@ -126,7 +130,14 @@ class BlankMode(TorchDispatchMode):
             self.busy = outer
         if self.observer is not None:
             self.observer.saw(func, given, args, kwargs, out)
+        if self.resume is not None and not outer:
+            mode, self.resume = self.resume, None
+            mode.__enter__()
         return out
+
+    def wait_for(self, mode: TorchFunctionMode | None) -> None:
+        """Turn a function mode on after the next operator; None turns on none."""
+        self.resume = mode
 
     def is_blank(self, tensor: Tensor) -> bool:
         """Whether a tensor's data is unknown."""

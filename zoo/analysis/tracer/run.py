@@ -30,7 +30,7 @@ from zoo.analysis.tracer.failure import failure_of
 from zoo.analysis.tracer.hints import Hints
 from zoo.analysis.tracer.modes import BlankMode
 from zoo.analysis.tracer.recorder import Recorder
-from zoo.errors import InputError
+from zoo.errors import FormulaError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -96,6 +96,8 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
         try:
             with mode, DeviceMode(mode):
                 model(*args, **options)
+        except FormulaError:
+            raise
         except Exception as raised:  # noqa: BLE001 - whatever a user's model raises is a finding
             error = raised
         recorder.unwind()

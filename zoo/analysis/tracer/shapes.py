@@ -242,7 +242,7 @@ def _pooled(tensor: Tensor, kernel: Any, stride: Any, pad: Any, dilate: Any, *, 
     for axis in range(2):
         size = tensor.shape[axis - 2]
         reach, step, edge, gap = (
-            values[axis if len(values) > 1 else 0]
+            int(values[axis if len(values) > 1 else 0])
             for values in (kernel, stride or kernel, pad, dilate)
         )
         if 2 * edge > reach:
@@ -343,6 +343,14 @@ def _embedding(weight: Tensor, indices: Tensor, *_: Any, **__: Any) -> Any:
     return _new(weight, *indices.shape, weight.shape[1])
 
 
+def _fused_attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Any:
+    """Output, laid out as the query, and log-sum-exp, laid out as (batch, rows, heads)."""
+    batch, heads, rows = query.shape[:3]
+    out = _like(query)
+    lse = torch.float32 if query.dtype in REDUCED else query.dtype
+    return out, torch.empty((batch, rows, heads), dtype=lse, device=META).transpose(1, 2)
+
+
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         **{f"{name}.default": _unary for name in UNARY},
@@ -363,6 +371,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "_softmax.default": _softmax,
         "_log_softmax.default": _softmax,
         "_safe_softmax.default": _softmax,
+        "_scaled_dot_product_flash_attention_for_cpu.default": _fused_attention,
         "native_batch_norm.default": _batch_norm,
         "native_layer_norm.default": _layer_norm,
         "addmm.default": _addmm,

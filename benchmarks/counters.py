@@ -1,7 +1,7 @@
 """How each tool is asked: the call that its own README or docstring shows, with its printing off.
 
-`prepare` imports the tool and returns a call that builds nothing and takes a model; it is not timed. The call returns
-the tool's number, which `divisor` turns into MACs.
+`prepare` imports the tool and returns a call that takes a built model; it is not timed. The call
+returns the tool's number, which `Tool.macs` turns into multiply-accumulates of the whole batch.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cases import Case
 
 if TYPE_CHECKING:
     from torch import nn
 
-Count = Callable[["nn.Module", Case], float]
+Count = Callable[[Any, Case], float]
+"""The model (None where the tool builds it) and the case to the tool's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,10 @@ class Tool:
     """What the tool calls its number."""
     divisor: int = 1
     """Its number of these is one MAC."""
+    per_sample: bool = False
+    """Whether its number is divided by the batch size."""
     build: str = "weights"
-    """How the model is built: with `weights`, on the `meta` device, as zoo's `skeleton`."""
+    """With `weights`, on the `meta` device, as zoo's `skeleton`, or by the tool itself (`name`)."""
     needs: tuple[str, ...] = ()
     """Modules that must be importable."""
 
@@ -41,8 +44,14 @@ class Tool:
         """Whether something is not installed."""
         return any(find_spec(name) is None for name in self.needs)
 
-    def model(self, case: Case) -> nn.Module:
+    def macs(self, number: float, case: Case) -> float:
+        """MACs of the whole batch from the tool's number."""
+        return number / self.divisor * (case.shape[0] if self.per_sample else 1)
+
+    def model(self, case: Case) -> nn.Module | None:
         """Build the model as this tool lets a user build it."""
+        if self.build == "name":
+            return None
         if self.build == "meta":
             import torch
 
@@ -56,10 +65,21 @@ class Tool:
 
 
 def _zoo() -> Count:
-    import zoo.analysis.skeleton
-    import zoo.api
+    import zoo
+    import zoo.analysis.tracer.run  # zoo loads lazily; imports are outside the time for all tools
 
-    return lambda model, case: float(zoo.api.summary(model, case.shape).totals["macs"])
+    summary = zoo.summary
+    return lambda model, case: float(summary(model, case.shape).totals["macs"])
+
+
+def _zoo_by_name() -> Count:
+    import zoo
+    import zoo.analysis.tracer.run
+
+    summary = zoo.summary
+    return lambda _, case: float(
+        summary(case.zoo_name, case.shape, arguments=case.arguments).totals["macs"]
+    )
 
 
 def _torchinfo(device: str | None = None) -> Count:
@@ -74,7 +94,7 @@ def _torchinfo(device: str | None = None) -> Count:
 
 def _fvcore() -> Count:
     import torch
-    from fvcore.nn import FlopCountAnalysis  # type: ignore[import-untyped]  # ships no types
+    from fvcore.nn import FlopCountAnalysis
 
     return lambda model, case: float(FlopCountAnalysis(model, torch.rand(case.shape)).total())
 
@@ -84,10 +104,14 @@ def _ptflops() -> Count:
     from ptflops import get_model_complexity_info  # type: ignore[import-untyped]  # ships no types
 
     def count(model: nn.Module, case: Case) -> float:
-        # Left alone, ptflops puts a batch dimension of 1 in front of the shape: right for a picture only.
+        # Left alone, ptflops puts a batch dimension of 1 in front: right for one picture only.
         own = None if case.weights else lambda _: torch.rand(case.shape)
         found, _ = get_model_complexity_info(
-            model, case.shape[1:], as_strings=False, print_per_layer_stat=False, input_constructor=own
+            model,
+            case.shape[1:],
+            as_strings=False,
+            print_per_layer_stat=False,
+            input_constructor=own,
         )
         if found is None:
             raise RuntimeError("gave None")
@@ -100,7 +124,9 @@ def _thop() -> Count:
     import torch
     from thop import profile  # type: ignore[import-untyped]  # ships no types
 
-    return lambda model, case: float(profile(model, inputs=(torch.rand(case.shape),), verbose=False)[0])
+    return lambda model, case: float(
+        profile(model, inputs=(torch.rand(case.shape),), verbose=False)[0]
+    )
 
 
 def _calflops() -> Count:
@@ -108,20 +134,24 @@ def _calflops() -> Count:
 
     def count(model: nn.Module, case: Case) -> float:
         _, macs, _ = calculate_flops(
-            model, input_shape=case.shape, output_as_string=False, print_results=False, print_detailed=False
+            model,
+            input_shape=case.shape,
+            output_as_string=False,
+            print_results=False,
+            print_detailed=False,
         )
         return float(macs)
 
     return count
 
 
-def _flop_counter(device: str = "cpu", *, grad: bool = True) -> Count:
+def _flop_counter(device: str = "cpu") -> Count:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     def count(model: nn.Module, case: Case) -> float:
         sample = torch.rand(case.shape, device=device)
-        with torch.set_grad_enabled(grad), FlopCounterMode(display=False) as mode:
+        with FlopCounterMode(display=False) as mode:
             model(sample)
         return float(mode.get_total_flops())
 
@@ -132,16 +162,30 @@ PEERS = (
     Tool("zoo", "torch-zoo", _zoo, "macs", build="skeleton"),
     Tool("torchinfo", "torchinfo", _torchinfo, "total_mult_adds", needs=("torchinfo",)),
     Tool("fvcore", "fvcore", _fvcore, "flops (one a multiply-add)", needs=("fvcore",)),
-    Tool("ptflops", "ptflops", _ptflops, "macs", needs=("ptflops",)),
+    Tool("ptflops", "ptflops", _ptflops, "macs of one sample", per_sample=True, needs=("ptflops",)),
     Tool("thop", "thop", _thop, "macs", needs=("thop",)),
     Tool("calflops", "calflops", _calflops, "macs", needs=("calflops", "transformers")),
     Tool("FlopCounterMode", None, _flop_counter, "flops (two a multiply-add)", 2),
 )
 """As a user runs them: real weights, real input. zoo builds without weights."""
 VARIANTS = (
-    Tool("FlopCounterMode, no_grad", None, lambda: _flop_counter(grad=False), "flops (two a multiply-add)", 2),
-    Tool("FlopCounterMode, meta", None, lambda: _flop_counter("meta"), "flops (two a multiply-add)", 2, "meta"),
-    Tool("torchinfo, meta", "torchinfo", lambda: _torchinfo("meta"), "total_mult_adds", 1, "meta", ("torchinfo",)),
+    Tool("zoo-by-name", "torch-zoo", _zoo_by_name, "macs", build="name"),
+    Tool(
+        "torchinfo-meta",
+        "torchinfo",
+        lambda: _torchinfo("meta"),
+        "total_mult_adds",
+        build="meta",
+        needs=("torchinfo",),
+    ),
+    Tool(
+        "FlopCounterMode-meta",
+        None,
+        lambda: _flop_counter("meta"),
+        "flops (two a multiply-add)",
+        2,
+        build="meta",
+    ),
 )
 """What a user who knows the tool well can do instead."""
 TOOLS = {tool.name: tool for tool in (*PEERS, *VARIANTS)}
