@@ -241,7 +241,7 @@ def test_what_is_said_of_a_reference_that_leads_nowhere(
 
 def test_a_result_that_is_no_module() -> None:
     write("net.py", "def net(): return 3\n")
-    with pytest.raises(BadReference, match="calling it returned int, not an nn.Module"):
+    with pytest.raises(BadReference, match=r"calling it returned int, not an nn\.Module"):
         find("./net.py:net").build()
 
 
@@ -256,9 +256,10 @@ def test_a_constructor_that_raises_says_where() -> None:
         BuildError, match=r"raised RuntimeError: .* at net\.py:5\. Check its arguments"
     ):
         found.build()
+    write("out.py", "import sys\ndef net(): sys.exit(1)\n")
+    found = find("./out.py:net")
     with pytest.raises(BuildError, match=r"raised SystemExit"):
-        write("out.py", "import sys\ndef net(): sys.exit(1)\n")
-        find("./out.py:net").build()
+        found.build()
 
 
 def test_interrupting_is_not_an_error_of_the_file() -> None:

@@ -15,7 +15,13 @@ from zoo.plugins.project import nearest
 if TYPE_CHECKING:
     from pathlib import Path
 
-NETS = "from torch import nn\nclass MyNet(nn.Linear):\n    def __init__(self, n=2): super().__init__(n, 1)\n"
+NETS = """
+from torch import nn
+
+class MyNet(nn.Linear):
+    def __init__(self, n=2):
+        super().__init__(n, 1)
+"""
 
 
 def info(folder: Path) -> PluginInfo | None:
@@ -39,7 +45,11 @@ def test_a_model_of_the_project_is_built_from_below_it(
         f"""
 [tool.zoo.models]
 mynet = "{name}.nets:MyNet"
-wide = {{ factory = "{name}.nets:MyNet", default_input = ["1,8"], arguments = {{ n = 8 }}, tags = ["mine"] }}
+[tool.zoo.models.wide]
+factory = "{name}.nets:MyNet"
+default_input = ["1,8"]
+arguments = {{ n = 8 }}
+tags = ["mine"]
 """,
     )
     (tmp_path / package).mkdir(parents=True)

@@ -38,7 +38,8 @@ CARDS = (
         "LeNet-5: two convolutions, three linear layers, sigmoid.",
         SMALL,
         tags=("cnn", "book", "teaching"),
-        paper="LeCun, Bottou, Bengio and Haffner, Gradient-Based Learning Applied to Document Recognition",
+        paper="LeCun, Bottou, Bengio and Haffner, Gradient-Based Learning Applied to Document "
+        "Recognition",
         year=1998,
         link=f"{BOOK}/chapter_convolutional-neural-networks/lenet.html",
     ),
@@ -48,8 +49,8 @@ CARDS = (
         "LeNet with batch normalization before every sigmoid.",
         "2,1,28,28",
         tags=("cnn", "book", "teaching", "batchnorm"),
-        paper="Ioffe and Szegedy, Batch Normalization: Accelerating Deep Network Training by Reducing "
-        "Internal Covariate Shift",
+        paper="Ioffe and Szegedy, Batch Normalization: Accelerating Deep Network Training by "
+        "Reducing Internal Covariate Shift",
         year=2015,
         link=f"{ARXIV}1502.03167",
     ),
@@ -59,8 +60,8 @@ CARDS = (
         "AlexNet in one tower: five convolutions, three linear layers, dropout.",
         LARGE,
         tags=("cnn", "book"),
-        paper="Krizhevsky, Sutskever and Hinton, ImageNet Classification with Deep Convolutional Neural "
-        "Networks",
+        paper="Krizhevsky, Sutskever and Hinton, ImageNet Classification with Deep Convolutional "
+        "Neural Networks",
         year=2012,
         link=f"{BOOK}/chapter_convolutional-modern/alexnet.html",
     ),
@@ -93,8 +94,8 @@ CARDS = (
         "GoogLeNet: nine Inception blocks of four branches each.",
         MIDDLE,
         tags=("cnn", "book"),
-        paper="Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke and Rabinovich, Going Deeper "
-        "with Convolutions",
+        paper="Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke and Rabinovich, "
+        "Going Deeper with Convolutions",
         year=2014,
         link=f"{ARXIV}1409.4842",
     ),

@@ -12,8 +12,8 @@ others by name, so that the order does not depend on the machine.
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -178,10 +178,13 @@ class Manager:
             one.errors.append(account(error, "looking for its hooks"))
             return
         one.plugin = plugin
-        one.errors.extend(self._unknown_hooks(plugin))
+        one.errors.extend(self._hook_faults(plugin))
 
-    def _unknown_hooks(self, plugin: object) -> Iterator[str]:
-        for caller in self._pm.get_hookcallers(plugin) or ():
+    def _hook_faults(self, plugin: object) -> Iterator[str]:
+        callers = self._pm.get_hookcallers(plugin)
+        if not callers:
+            yield "it answers no hook. Mark its functions with @zoo.hookimpl."
+        for caller in callers or ():
             for impl in caller.get_hookimpls():
                 if impl.plugin is plugin and not caller.has_spec() and not impl.optionalhook:
                     hint = did_you_mean(caller.name, HOOKS, f"Known: {', '.join(HOOKS)}.")

@@ -16,7 +16,7 @@ from zoo.analysis.records import Cost, TensorSpec
 Specs = Sequence[TensorSpec]
 CostFormula = Callable[[Specs, Specs], "int | Cost | None"]
 """(input specs, output specs) -> MACs, a `Cost`, or None where it cannot be told. Specs are the
-tensors among the operator's arguments in order; what else it was called with is read with `argument`."""
+tensors among the operator's arguments in order; what else it was called with, `argument` reads."""
 
 
 class Inputs(tuple[TensorSpec, ...]):

@@ -119,7 +119,7 @@ class DeviceMode(TorchFunctionMode):
             return func(*args, **kwargs)
         finally:
             if self.blank.resume is None:
-                self.__exit__(None, None, None)
+                self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
             self.blank.wait_for(outer)
 
     def _attention(self, *args: Any, **kwargs: Any) -> Any:
