@@ -1,10 +1,11 @@
 """zoo beside its peers: seconds, peak memory, MACs, and the error against the published figure.
 
-    python benchmarks/peers.py [--runs N] [--models a,b] [--tools a,b] [--warm-runs N]
+    python benchmarks/peers.py [--runs N] [--models a,b] [--tools a,b] [--threads N]
 
 Every measurement is a fresh process, and the tools take turns. Then zoo and torchinfo take turns in
 one warm process. The results go to `benchmarks/results/peers.json` and `peers.md`; a tool that
-crashes is a row with its error.
+crashes is a row with its error. One thread is the default, since two that share a busy core wait
+for each other at every barrier, which multiplies the peers' seconds and not zoo's.
 """
 
 from __future__ import annotations
@@ -33,12 +34,19 @@ VERSIONS = ("torch", "torchvision", "transformers")
 MEDIANS = ("seconds", "build_seconds", "analysis_seconds", "peak_bytes", "tool_import_bytes")
 
 
-def ask(script: str, *words: str) -> Mapping[str, Any]:
-    """One measurement in a fresh process."""
+def ask(threads: int, script: str, *words: str) -> Mapping[str, Any]:
+    """One measurement in a fresh process, with so many threads (0: torch's default)."""
     command = [sys.executable, str(HERE / script), *words]
+    environment = {**os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT, check=False, cwd=HERE
+            command,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+            cwd=HERE,
+            env=environment,
         )
     except subprocess.TimeoutExpired:
         return {"error": f"no answer in {TIMEOUT} s"}
@@ -50,14 +58,17 @@ def ask(script: str, *words: str) -> Mapping[str, Any]:
     return found
 
 
-def cold(models: Sequence[str], tools: Sequence[Tool], runs: int) -> list[dict[str, Any]]:
+def cold(
+    models: Sequence[str], tools: Sequence[Tool], runs: int, threads: int
+) -> list[dict[str, Any]]:
     """Rounds of all tools on all models, and the medians of each pair."""
     answers: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for turn in range(runs):
         for model in models:
             for tool in tools:
                 progress(f"round {turn + 1} of {runs}: {model}, {tool.name}")
-                answers.setdefault((model, tool.name), []).append(ask("probe.py", tool.name, model))
+                found = ask(threads, "probe.py", tool.name, model)
+                answers.setdefault((model, tool.name), []).append(found)
     return [_row(model, TOOLS[tool], found) for (model, tool), found in answers.items()]
 
 
@@ -77,13 +88,12 @@ def _row(model: str, tool: Tool, answers: Sequence[Mapping[str, Any]]) -> dict[s
     return {**row, **first, **measured, "runs": len(answers)}
 
 
-def warm(models: Sequence[str], runs: int) -> list[dict[str, Any]]:
-    """Compare zoo with torchinfo, with torch's default number of threads and with one."""
+def warm(models: Sequence[str], runs: int, threads: int) -> list[dict[str, Any]]:
+    """Compare zoo with torchinfo on each model."""
     rows: list[dict[str, Any]] = []
     for model in models:
-        for threads in (0, 1):
-            progress(f"same process: {model}, {threads or 'default'} threads, {runs} rounds")
-            rows.append({"model": model, **ask("warm.py", model, str(runs), str(threads))})
+        progress(f"same process: {model}, {runs} rounds")
+        rows.append({"model": model, **ask(threads, "warm.py", model, str(runs))})
     return rows
 
 
@@ -110,7 +120,7 @@ def at_least(least: int, word: str) -> int:
     except ValueError:
         count = least - 1
     if count < least:
-        raise argparse.ArgumentTypeError(f"{word!r} is no whole number from {least} up")
+        raise argparse.ArgumentTypeError(f"{word!r} is not a whole number from {least} up")
     return count
 
 
@@ -130,6 +140,13 @@ def options() -> argparse.Namespace:
         default=10,
         metavar="N",
         help="rounds in one process, zoo against torchinfo; 0 for none (10)",
+    )
+    parser.add_argument(
+        "--threads",
+        type=lambda word: at_least(0, word),
+        default=1,
+        metavar="N",
+        help="of torch; 0 for its default (1)",
     )
     parser.add_argument(
         "--models",
@@ -170,9 +187,10 @@ def main() -> None:
     require(tools)
     packages = dict.fromkeys([*VERSIONS, *(tool.package for tool in PEERS if tool.package)])
     facts = describe(packages)
-    rows = cold(given.models, tools, given.runs)
+    rows = cold(given.models, tools, given.runs, given.threads)
     compared = {"zoo", "torchinfo"} <= set(given.tools) and given.warm_runs
-    pairs = warm(given.models, given.warm_runs) if compared else []
+    pairs = warm(given.models, given.warm_runs, given.threads) if compared else []
+    facts["threads"] = given.threads
     facts["load_after"] = os.getloadavg()[0]
     data = {"schema": "zoo.benchmark.peers/1", "machine": facts, "cold": rows, "warm": pairs}
     write(given.output, "peers", data, markdown(data))

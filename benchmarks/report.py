@@ -15,7 +15,9 @@ def markdown(data: Mapping[str, Any]) -> str:
     """The whole results file."""
     parts = ["# zoo beside its peers", head(data["machine"])]
     parts += ["## MACs against the published figure", _matrix(data["cold"]), _legend(data["cold"])]
+    threads = data["machine"]["threads"] or "torch's default number of"
     parts += ["## Seconds and memory, each in a fresh process", _COLD]
+    parts += [f"All of them with {threads} thread(s), as the comparison in one process below."]
     for model in dict.fromkeys(row["model"] for row in data["cold"]):
         parts += [f"### {model}", _costs([row for row in data["cold"] if row["model"] == model])]
     if data["warm"]:
@@ -26,16 +28,14 @@ def markdown(data: Mapping[str, Any]) -> str:
 
 _COLD = """\
 Medians, tools taking turns; `range` is from the fastest run to the slowest. Time starts after all
-imports: `build` is the model's constructor, `analysis` the tool's call, the input's making
-included. `peak` is the most resident memory beyond what importing torch and torchvision took (MB
-= 10^6 bytes), `import` the part of it that importing the tool took. The tools are asked as their
-documentation shows. The variants are what a user who knows a tool can do instead: `meta` has
-model and input on the meta device, `by-name` is `zoo.summary("torchvision/resnet50", shape)`,
-with the look-up in zoo's catalog."""
+imports: `build` is the model's constructor, `analysis` the tool's call, the input's making included.
+`peak` is the most resident memory beyond what importing torch and torchvision took (MB = 10^6
+bytes), `import` the part of it that importing the tool took. The tools are asked as their
+documentation shows. The variants are what a user who knows a tool can do instead: `meta` has model
+and input on the meta device, `by-name` is `zoo.summary("torchvision/resnet50", shape)`, with the
+look-up in zoo's catalog."""
 _WARM = """\
-Model built and analysed, medians after one round of warming up. zoo never computes; torchinfo
-does, so that its time depends on torch's threads and on how free the cores are: with more than
-one thread on a busy machine it waits at OpenMP's barriers. `fastest` is the ratio of the fastest
+Model built and analysed, medians after one round of warming up. `fastest` is the ratio of the fastest
 rounds, `CPU` the ratio of processor seconds. Above 1 zoo is slower, and a profile of it follows."""
 
 
@@ -115,16 +115,15 @@ def _costs(rows: Iterable[Row]) -> str:
 
 
 def _pairs(rows: Iterable[Row]) -> str:
-    header = ["model", "threads", "zoo s", "torchinfo s", "zoo/torchinfo", "fastest", "CPU"]
+    header = ["model", "zoo s", "torchinfo s", "zoo/torchinfo", "fastest", "CPU"]
     return table(header, [_pair(row) for row in rows])
 
 
 def _pair(row: Row) -> list[str]:
     if "error" in row:
-        return [row["model"], f"crashed: {row['error']}", *["-"] * 5]
+        return [row["model"], f"crashed: {row['error']}", *["-"] * 4]
     return [
         row["model"],
-        str(row["threads"]),
         _seconds(row["zoo"]["seconds"]["median"]),
         _seconds(row["torchinfo"]["seconds"]["median"]),
         f"{row['ratio']:.2f}",
@@ -146,10 +145,9 @@ def _profile(row: Row) -> str:
         ]
         for one in found["top_by_own_time"]
     ]
-    threads = "1 thread" if row["threads"] == 1 else f"{row['threads']} threads"
     return "\n\n".join(
         (
-            f"### Profile of zoo: {row['model']}, {threads} ({row['ratio']:.2f} times torchinfo)",
+            f"### Profile of zoo: {row['model']} ({row['ratio']:.2f} times torchinfo)",
             f"zoo recorded {row['operators']:,} operators in Python, one by one; torchinfo sees "
             f"{row['module_calls']:,} module calls and lets torch compute in compiled code. "
             f"Own time under the profiler ({found['seconds']:.3f} s): {shares}.",

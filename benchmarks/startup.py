@@ -163,7 +163,7 @@ def main() -> None:
     )
     given = parser.parse_args()
     if given.runs < 1:
-        parser.error("--runs is no whole number from 1 up")
+        parser.error("--runs wants a whole number from 1 up")
     facts = describe(("torch-zoo", "torch", "torchvision", "click", "pluggy", "rich"))
     rows = measure(COMMANDS, given.runs)
     facts["load_after"] = os.getloadavg()[0]

@@ -1,9 +1,7 @@
-"""zoo and torchinfo in one warm process: `python warm.py CASE RUNS THREADS` prints one JSON object.
+"""zoo and torchinfo in one warm process: `python warm.py CASE RUNS` prints one JSON object.
 
 Each time the model is built and analysed; one round before the first is thrown away, and the order
-changes from round to round. THREADS are torch's, 0 for its default: torchinfo computes, and on a busy
-machine waits at OpenMP's barriers, which one thread does not. Where zoo is slower, a profile of
-one more round of its is added.
+changes from round to round. Where zoo is slower, a profile of one more round of its is added.
 """
 
 from __future__ import annotations
@@ -29,13 +27,12 @@ if TYPE_CHECKING:
 TOP = 10
 
 
-def compare(case: Case, runs: int, threads: int) -> Mapping[str, Any]:
+def compare(case: Case, runs: int) -> Mapping[str, Any]:
     """Seconds of both, their ratio, and a profile where zoo is slower."""
     import torch
     import torchvision  # noqa: F401 - imports are outside the time
 
     quiet()
-    torch.set_num_threads(threads or torch.get_num_threads())
     rounds = {name: _round(name, case) for name in ("zoo", "torchinfo")}
     wall: dict[str, list[float]] = {name: [] for name in rounds}
     cpu: dict[str, list[float]] = {name: [] for name in rounds}
@@ -120,7 +117,7 @@ def _short(file: str) -> str:
 def main() -> None:
     """Compare on the case that the command line names."""
     with contextlib.redirect_stdout(sys.stderr):
-        found = compare(CASES[sys.argv[1]], int(sys.argv[2]), int(sys.argv[3]))
+        found = compare(CASES[sys.argv[1]], int(sys.argv[2]))
     print(json.dumps(found))
 
 

@@ -17,7 +17,8 @@ from zoo.analysis.skeleton import skeleton
 from zoo.catalog import Catalog, Entry, resolve
 from zoo.plugins import book
 from zoo.plugins import torchvision as plugin
-from zoo.plugins.manager import fault, manager
+from zoo.plugins.checks import fault
+from zoo.plugins.manager import manager
 
 if TYPE_CHECKING:
     from types import ModuleType

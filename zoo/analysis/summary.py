@@ -187,9 +187,13 @@ def _rows(
     for index, path in holders.uncalled:
         uncalled[index].append(path)
     seen: set[str] = set()
-    stack = list(reversed(inside[None]))
+    stack: list[ModuleCall | Mapping[str, Any]] = list(reversed(inside[None]))
     while stack:
-        call = stack.pop()
+        item = stack.pop()
+        if not isinstance(item, ModuleCall):
+            yield item
+            continue
+        call = item
         around = trace.calls[call.parent].path if call.parent is not None else ""
         marks = _marks(trace, holders, call, figures[call.index], repeated=call.module in seen)
         seen.add(call.module)
@@ -206,11 +210,11 @@ def _rows(
             "training": call.training,
             "marks": marks,
         }
-        for path in uncalled[call.index]:
+        for path in reversed(uncalled[call.index]):
             one = _Figures()
             for parameter in holders.uncalled[call.index, path]:
                 one.add_parameter(parameter)
-            yield _uncalled_row(path, holders.types.get(path, "Parameter"), call, one)
+            stack.append(_uncalled_row(path, holders.types.get(path, "Parameter"), call, one))
         stack.extend(reversed(inside[call.index]))
 
 

@@ -30,6 +30,9 @@ def parse_settings(words: Iterable[str]) -> dict[str, Any]:
     Args:
         words: `name=value` each.
 
+    Returns:
+        Values by name.
+
     Raises:
         BadArgument: One is not `name=value`, is given twice, or has a value that cannot be read.
 
@@ -57,6 +60,9 @@ def parse_value(text: str, name: str = "value") -> Any:
     Args:
         text: As the user wrote it.
         name: What it is for, in the error.
+
+    Returns:
+        What it means.
 
     Raises:
         BadArgument: It begins with a bracket or a quote and is neither JSON nor Python.
@@ -103,6 +109,13 @@ class Misfit(Exception):
 
 def fit(value: Any, wanted: Any) -> Any:
     """`value` as an argument annotated `wanted` takes it: the same, but lists become tuples.
+
+    Args:
+        value: What was given.
+        wanted: The annotation.
+
+    Returns:
+        What the factory is called with.
 
     Raises:
         Misfit: It is of another type.
@@ -236,6 +249,12 @@ class Taker:
     def accept(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments as the factory takes them.
 
+        Args:
+            arguments: By name.
+
+        Returns:
+            What `call` takes.
+
         Raises:
             BadArgument: One is unknown, of the wrong type, or missing.
         """
@@ -292,6 +311,9 @@ def taker_of(factory: Callable[..., Any], model: str) -> Taker:
     Args:
         factory: What builds the model.
         model: What the user calls it.
+
+    Returns:
+        Its signature, with what its annotations are read with.
     """
     try:
         found = signature(factory)

@@ -55,6 +55,9 @@ def resolve(words: str, catalog: Catalog, arguments: Mapping[str, Any] | None = 
         catalog: Architectures by name.
         arguments: Arguments for its constructor; they win over the card's.
 
+    Returns:
+        What `build` builds it from.
+
     Raises:
         UnknownModel: Also UnknownPlugin and AmbiguousModel: no architecture is called so.
         BadReference: The file or module leads nowhere.

@@ -61,6 +61,9 @@ class Catalog:
     def add(self, entry: Entry) -> None:
         """Take in an architecture.
 
+        Args:
+            entry: The architecture.
+
         Raises:
             DuplicateModel: Its qualified name is taken; the first keeps it.
         """
@@ -82,6 +85,12 @@ class Catalog:
 
     def find(self, name: str) -> Entry:
         """The architecture that `name` or `plugin/name` stands for.
+
+        Args:
+            name: The user's words.
+
+        Returns:
+            The architecture.
 
         Raises:
             UnknownModel: There is none.
@@ -117,7 +126,7 @@ class Catalog:
 
         Args:
             query: Part of the name, the qualified name or the summary, in any case; with `*`, `?`
-                or `[` a pattern of a whole name.
+                or `[` a pattern of the whole of one of these.
             plugin: Only this plugin's.
             tag: Only those with this tag.
 
@@ -139,5 +148,6 @@ def _matches(entry: Entry, query: str) -> bool:
     if any(mark in wanted for mark in "*?["):
         from fnmatch import fnmatchcase
 
-        return fnmatchcase(entry.name.lower(), wanted) or fnmatchcase(name, wanted)
+        texts = (entry.name.lower(), name, entry.card.summary.lower())
+        return any(fnmatchcase(text, wanted) for text in texts)
     return wanted in name or wanted in entry.card.summary.lower()

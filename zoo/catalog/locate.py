@@ -47,6 +47,12 @@ class Found:
 def is_reference(words: str) -> bool:
     """Whether words are a file or a module, and not a name of the catalog.
 
+    Args:
+        words: What the user wrote.
+
+    Returns:
+        False for `name` and `plugin/name`.
+
     Example:
         >>> [is_reference(words) for words in ("lenet", "book/lenet", "net.py", "./net", "a.b:c")]
         [False, False, True, True, True]
@@ -66,6 +72,12 @@ def is_module(target: object) -> TypeGuard[nn.Module]:
 
 def locate(reference: str) -> Found:
     """Load what the user's words name.
+
+    Args:
+        reference: `./net.py:Net` or `package.module:factory`.
+
+    Returns:
+        What they lead to.
 
     Raises:
         BadReference: A file, module or attribute is missing, does not load, or cannot be built
@@ -88,6 +100,9 @@ def locate_factory(factory: str, folders: Sequence[str] = ()) -> Found:
     Args:
         factory: `module:attribute`.
         folders: Where it is imported from, beside what Python knows.
+
+    Returns:
+        What it leads to.
 
     Raises:
         BadReference: As for `locate`.
@@ -154,6 +169,9 @@ def load_file(path: Path) -> ModuleType:
 
     Args:
         path: Absolute.
+
+    Returns:
+        The module.
     """
     name = f"zoo_file_{path.stem}_{zlib.crc32(str(path).encode()):08x}"
     code: CodeType = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
@@ -177,6 +195,14 @@ def load_file(path: Path) -> ModuleType:
 
 def attribute_of(module: ModuleType, attribute: str, reference: str) -> object:
     """`Net` or `Outer.Net` of a module.
+
+    Args:
+        module: Loaded.
+        attribute: Path of names.
+        reference: The user's words, for the errors.
+
+    Returns:
+        A callable, an `nn.Module` or a `ModelCard`.
 
     Raises:
         BadReference: There is none, or it cannot be built from.

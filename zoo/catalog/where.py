@@ -81,6 +81,9 @@ def account(error: BaseException, doing: str) -> str:
     Args:
         error: What was raised.
         doing: What was done: `importing it`.
+
+    Returns:
+        One line.
     """
     if isinstance(error, SyntaxError) and error.filename:
         return f"{short_path(error.filename)}:{error.lineno}: {error.msg}"

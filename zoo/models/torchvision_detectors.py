@@ -36,7 +36,10 @@ def frozen_detector(builder: str, **arguments: Any) -> nn.Module:
 
     Args:
         builder: torchvision's name of the detector.
-        arguments: What torchvision's builder takes.
+        **arguments: What torchvision's builder takes.
+
+    Returns:
+        The detector, without trained weights unless they are asked for.
     """
     model: nn.Module = get_model_builder(builder)(**arguments)
     freeze_norms(model.backbone)  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, is_dataclass
 from dataclasses import fields as fields_of
 from threading import get_ident
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -43,7 +44,7 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 
 def nested_tensors(value: Any, depth: int = 0) -> Iterator[Tensor]:
-    """Tensors in a module's arguments or results; also looks into the fields of dataclasses."""
+    """Tensors in a module's arguments or results; looks into containers and plain objects too."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, list | tuple | set):
@@ -52,9 +53,17 @@ def nested_tensors(value: Any, depth: int = 0) -> Iterator[Tensor]:
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from nested_tensors(item, depth + 1)
-    elif is_dataclass(value) and not isinstance(value, type) and depth < 8:
-        for one in fields_of(value):
-            yield from nested_tensors(getattr(value, one.name, None), depth + 1)
+    elif depth < 4 and not isinstance(value, type | nn.Module | FunctionType):
+        for item in _attributes(value):
+            yield from nested_tensors(item, depth + 1)
+
+
+def _attributes(value: Any) -> list[Any]:
+    """What a dataclass or an object of the user's holds."""
+    if is_dataclass(value):
+        return [getattr(value, one.name, None) for one in fields_of(value)]
+    held = getattr(value, "__dict__", None)
+    return list(held.values()) if isinstance(held, dict) else []
 
 
 class LazyArguments(Mapping[str, Any]):
