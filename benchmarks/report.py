@@ -28,15 +28,15 @@ def markdown(data: Mapping[str, Any]) -> str:
 
 _COLD = """\
 Medians, tools taking turns; `range` is from the fastest run to the slowest. Time starts after all
-imports: `build` is the model's constructor, `analysis` the tool's call, the input's making included.
+imports: `build` is the model's constructor, `analysis` the tool's call with making the input.
 `peak` is the most resident memory beyond what importing torch and torchvision took (MB = 10^6
 bytes), `import` the part of it that importing the tool took. The tools are asked as their
 documentation shows. The variants are what a user who knows a tool can do instead: `meta` has model
 and input on the meta device, `by-name` is `zoo.summary("torchvision/resnet50", shape)`, with the
 look-up in zoo's catalog."""
 _WARM = """\
-Model built and analysed, medians after one round of warming up. `fastest` is the ratio of the fastest
-rounds, `CPU` the ratio of processor seconds. Above 1 zoo is slower, and a profile of it follows."""
+Model built and analysed, medians after one round of warming up. `fastest` is the ratio of the
+fastest rounds, `CPU` the ratio of processor seconds. Above 1 zoo is slower, and a profile of it follows."""
 
 
 def _matrix(rows: Iterable[Row]) -> str:

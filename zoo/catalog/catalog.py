@@ -130,6 +130,9 @@ class Catalog:
             plugin: Only this plugin's.
             tag: Only those with this tag.
 
+        Returns:
+            Their entries; empty where nothing matches.
+
         Raises:
             UnknownPlugin: No plugin is called `plugin`.
         """

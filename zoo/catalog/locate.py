@@ -80,8 +80,7 @@ def locate(reference: str) -> Found:
         What they lead to.
 
     Raises:
-        BadReference: A file, module or attribute is missing, does not load, or cannot be built
-        from.
+        BadReference: A file, module or attribute is missing, does not load, or builds nothing.
     """
     place, _, attribute = reference.rpartition(":") if ":" in reference else (reference, "", "")
     if _is_path(place):
