@@ -36,7 +36,8 @@ and input on the meta device, `by-name` is `zoo.summary("torchvision/resnet50", 
 look-up in zoo's catalog."""
 _WARM = """\
 Model built and analysed, medians after one round of warming up. `fastest` is the ratio of the
-fastest rounds, `CPU` the ratio of processor seconds. Above 1 zoo is slower, and a profile of it follows."""
+fastest rounds, `CPU` the ratio of processor seconds. Above 1 zoo is slower, and a profile of it
+follows."""
 
 
 def _matrix(rows: Iterable[Row]) -> str:

@@ -6,12 +6,16 @@ import importlib
 import subprocess
 import sys
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from torch import nn
 
 import zoo
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_every_public_name_is_there_and_no_other() -> None:
@@ -115,3 +119,33 @@ def test_create_says_what_is_wrong() -> None:
         zoo.create("lenet", weights="DEFAULT")
     with pytest.raises(zoo.ZooError, match="Did you mean"):
         zoo.create("lenett")
+
+
+def weights_file(folder: Path, model: nn.Module, name: str) -> None:
+    """What torch.hub finds instead of downloading."""
+    place = folder / "hub" / "checkpoints"
+    place.mkdir(parents=True)
+    torch.save(model.state_dict(), place / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("resnet18", "resnet18-f37072fd.pth"),
+        ("googlenet", "googlenet-1378be20.pth"),
+        ("ssdlite320_mobilenet_v3_large", "ssdlite320_mobilenet_v3_large_coco-a79551df.pth"),
+    ],
+)
+def test_published_weights_are_loaded(
+    name: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torchvision's own code reads the file that it would have downloaded."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    options = {"aux_logits": True} if name == "googlenet" else {}
+    source = zoo.create(f"torchvision/{name}", **options)
+    weights_file(tmp_path, source, file)
+    loaded = zoo.create(f"torchvision/{name}", weights="DEFAULT")
+    wanted = source.state_dict()
+    found = loaded.state_dict()
+    assert len(found) > 100
+    assert all(torch.equal(tensor, wanted[key]) for key, tensor in found.items())

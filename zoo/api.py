@@ -12,8 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.analysis import records
-from zoo.analysis.records import Column, ModelInfo, Trace
+from zoo.analysis import report as plain
+from zoo.analysis.report import Column, ModelInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from torch import nn
 
     from zoo.analysis.costs.base import CostFormula
+    from zoo.analysis.records import Trace
     from zoo.catalog import Resolved
     from zoo.plugins.manager import Manager
 
 
 @dataclass(frozen=True, slots=True)
-class Report(records.Report):
+class Report(plain.Report):
     """A table that can show itself."""
 
     def __str__(self) -> str:
@@ -72,11 +73,11 @@ def trace(  # noqa: PLR0913 - the contract's arguments
     """Run a model once on tensors without data, and record everything.
 
     Args:
-        model: A module, which is given back as it was and whose weights are not read; or words as of
-            the command line: `name`, `plugin/name`, `./net.py:Net`, `package.module:factory`.
+        model: A module, which is given back as it was and whose weights are not read; or words as
+            of the command line: `name`, `plugin/name`, `./net.py:Net`, `package.module:factory`.
         *inputs: What `forward` gets, in order: a shape `(1, 3, 96, 96)`, a word of `--input`
-            ("f32[1,3,96,96]", "ids=1,128:int64"), a `TensorSpec`, a real tensor, or a nest of these.
-            None: the model's default input.
+            ("f32[1,3,96,96]", "ids=1,128:int64"), a `TensorSpec`, a real tensor, or a nest of
+            these. None: the model's default input.
         kwargs: More of these, by name.
         arguments: What the model is built with, when it is given by words.
         train: Whether the run is in training mode.
@@ -148,8 +149,8 @@ def create(name: str, *, weights: Any = None, **arguments: Any) -> nn.Module:
 
     Args:
         name: Words as for `trace`.
-        weights: What the architecture's own `weights` argument takes (`"DEFAULT"` for torchvision, which
-            downloads them); None draws new ones.
+        weights: What the architecture's own `weights` argument takes (`"DEFAULT"` for torchvision,
+            which downloads them); None draws new ones.
         **arguments: What it is built with.
 
     Returns:
@@ -362,6 +363,8 @@ def _words(default: str | tuple[str, ...] | None) -> tuple[str, ...]:
 def _traced(
     model: str | nn.Module | Trace, inputs: tuple[Any, ...], options: Mapping[str, Any]
 ) -> Trace:
+    from zoo.analysis.records import Trace
+
     if not isinstance(model, Trace):
         return trace(model, *inputs, **options)
     if inputs or options:
@@ -371,6 +374,6 @@ def _traced(
     return model
 
 
-def _shown(report: records.Report) -> Report:
-    values = {one.name: getattr(report, one.name) for one in fields(records.Report)}
+def _shown(report: plain.Report) -> Report:
+    values = {one.name: getattr(report, one.name) for one in fields(plain.Report)}
     return Report(**values)

@@ -21,7 +21,6 @@ the sentence as one line on stderr and exits with 2.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
     """A closing sentence that names what is near `word`, or `otherwise` where nothing is."""
+    from difflib import get_close_matches
+
     names = list(dict.fromkeys(known))
     by_lower = {name.lower(): name for name in reversed(names)}
     near = [by_lower[hit] for hit in get_close_matches(word.lower(), list(by_lower), n=3)]

@@ -6,7 +6,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from zoo.analysis.records import Column, ModelInfo, Report
+from zoo.analysis.report import Column, ModelInfo, Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

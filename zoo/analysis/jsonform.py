@@ -14,7 +14,7 @@ from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from zoo.analysis import records
+from zoo.analysis import records, report
 from zoo.errors import ZooError
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ def _plain(value: Any) -> Any:
 
 @lru_cache
 def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind, vars(records))
+    return get_type_hints(kind, {**vars(report), **vars(records)})
 
 
 def _read(data: Any, kind: Any) -> Any:

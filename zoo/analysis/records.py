@@ -8,19 +8,53 @@ first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping  # noqa: TC003 - jsonform reads the annotations
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, Literal
+from typing import Literal
+
+from zoo.analysis.report import (
+    REPORT_SCHEMA,
+    Column,
+    ModelInfo,
+    Note,
+    Report,
+    Row,
+    Severity,
+)
+
+__all__ = [
+    "DTYPES",
+    "REPORT_SCHEMA",
+    "TRACE_SCHEMA",
+    "Buffer",
+    "Column",
+    "Cost",
+    "Failure",
+    "InputSpec",
+    "ModelInfo",
+    "ModuleCall",
+    "Note",
+    "OpCall",
+    "Parameter",
+    "Phase",
+    "Report",
+    "Role",
+    "Row",
+    "Severity",
+    "Storage",
+    "Submodule",
+    "TensorSpec",
+    "Trace",
+    "Transfer",
+]
 
 TRACE_SCHEMA = "zoo.trace/1"
-REPORT_SCHEMA = "zoo.report/1"
 
 Phase = Literal["forward", "backward", "optimizer"]
 Role = Literal[
     "parameter", "gradient", "optimizer", "saved", "temporary", "input", "output", "buffer"
 ]
-Severity = Literal["info", "warning", "error"]
 
 DTYPES: Mapping[str, tuple[str, int]] = {
     "float64": ("f64", 8),
@@ -245,20 +279,6 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
-    """Something a reader must know to read the figures right."""
-
-    severity: Severity
-    """How much it matters."""
-    code: str
-    """A word to filter by: `uncounted-op`, `data-dependent`, `unused-parameter`, ..."""
-    text: str
-    """One sentence."""
-    where: str | None = None
-    """Module path or `file:line`."""
-
-
-@dataclass(frozen=True, slots=True)
 class InputSpec:
     """An input of the run."""
 
@@ -266,20 +286,6 @@ class InputSpec:
     """The argument of `forward` that it is, with `.key` or `[i]` for parts of a nest."""
     spec: TensorSpec
     """Shape, dtype and device."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """Where a model came from."""
-
-    name: str
-    """What the user called it, or the class's name."""
-    plugin: str | None = None
-    """The plugin that registered it; None for the user's own."""
-    factory: str | None = None
-    """`module:attribute` that built it."""
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments that it was built with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,42 +323,3 @@ class Trace:
     def outputs(self) -> tuple[TensorSpec, ...] | None:
         """The model's outputs; None where the run broke."""
         return self.calls[0].outputs if self.calls else None
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """What a figure in a table means."""
-
-    name: str
-    """Key of the figure in each row."""
-    unit: str
-    """`MAC`, `FLOP`, `B`, `1` for counts, `` for text."""
-    meaning: str
-    """One sentence."""
-
-
-Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A table with its totals and what must be said beside it."""
-
-    report: str
-    """Which analysis made it."""
-    model: ModelInfo
-    """What it is about."""
-    inputs: tuple[InputSpec, ...]
-    """What the model ran on."""
-    columns: tuple[Column, ...]
-    """The figures of a row, in reading order."""
-    rows: tuple[Row, ...]
-    """One mapping a row."""
-    totals: Mapping[str, Any]
-    """Figures of the whole."""
-    notes: tuple[Note, ...] = ()
-    """What a reader must know."""
-    failure: Failure | None = None
-    """Where the run broke; its rows end there."""
-    schema: str = REPORT_SCHEMA
-    """Form of this record."""

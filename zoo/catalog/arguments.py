@@ -246,6 +246,11 @@ class Taker:
         except Exception:  # noqa: BLE001  # names that exist for type checkers only
             return Parameter.empty
 
+    def requires(self, name: str) -> bool:
+        """Whether the factory cannot be called without the argument `name`."""
+        found = self.signature.parameters.get(name) if self.signature else None
+        return found is not None and found.default is found.empty
+
     def accept(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments as the factory takes them.
 

@@ -39,7 +39,9 @@ class Resolved:
     factory: str
     """`module:attribute` or `file.py:Name`."""
     arguments: Mapping[str, Any]
-    """What it is built with: the card's arguments and the user's."""
+    """What it is built with: the card's arguments and the user's. A card describes the
+    architecture without trained weights; where `weights` are asked for, they say what it is, and of
+    the card's arguments only those stay that the factory cannot do without."""
     default_input: DefaultInput
     """In the words of `--input`; None where nobody said."""
     build: Callable[[], nn.Module]
@@ -99,15 +101,17 @@ def _resolved(
     found: Found, card: ModelCard | None, plugin: str | None, name: str, given: Mapping[str, Any]
 ) -> Resolved:
     target = found.target
-    merged = {**(card.arguments if card else {}), **given}
     if is_module(target):
-        for argument in merged:
+        for argument in given:
             raise BadArgument(name, argument, "the model is built already and takes no arguments.")
         return Resolved(name, plugin, found.reference, {}, _default(card), lambda: target)
     if not callable(target):
         raise BadReference(found.reference, "it is a card, whose factory must not be a card again")
     taker = taker_of(target, name)
-    accepted = taker.accept(merged)
+    own = dict(card.arguments) if card else {}
+    if given.get("weights") is not None:
+        own = {key: value for key, value in own.items() if taker.requires(key)}
+    accepted = taker.accept({**own, **given})
 
     def build() -> nn.Module:
         with importable(found.folders):

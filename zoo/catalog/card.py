@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DefaultInput = str | tuple[str, ...] | None
 
@@ -21,7 +23,8 @@ class ModelCard:
     name: str
     """What users call it: letters, digits, `_`, `-` and `.`."""
     factory: str
-    """`module:attribute`; called with `arguments`, returns an `nn.Module`. Imported when first built."""
+    """`module:attribute`; called with `arguments`, returns an `nn.Module`. Imported when first
+    built."""
     summary: str
     """One line."""
     default_input: DefaultInput = None

@@ -19,8 +19,8 @@ def described(entry: Entry) -> dict[str, str]:
         entry: The architecture. Its factory is imported.
 
     Returns:
-        A text for each argument, in order; empty where Python does not know them. Defaults are the card's
-        where it has its own.
+        A text for each argument, in order; empty where Python does not know them. Defaults are the
+        card's where it has its own.
 
     Raises:
         BadReference: The factory does not load.

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +85,8 @@ def emit(report: Report, output: Output) -> None:
     from zoo import views
 
     terminal = output.path is None and sys.stdout.isatty()
+    if terminal:
+        import shutil
     text = views.render(
         report,
         output.fmt,
@@ -110,6 +110,8 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         OutputError: The system refused.
     """
+    import tempfile
+
     temporary = None
     try:
         with tempfile.NamedTemporaryFile(

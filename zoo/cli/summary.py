@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from typing import Any
 
 import click
@@ -94,16 +96,17 @@ def run(
 
     progress = Progress(model)
     try:
-        report = api.summary(
-            model,
-            *inputs,
-            arguments=api.read_settings(settings),
-            train=train,
-            device=device,
-            dtype=dtype,
-            hints=answers,
-            progress=progress,
-        )
+        with redirect_stdout(sys.stderr):  # what the user's code prints is not the report
+            report = api.summary(
+                model,
+                *inputs,
+                arguments=api.read_settings(settings),
+                train=train,
+                device=device,
+                dtype=dtype,
+                hints=answers,
+                progress=progress,
+            )
     finally:
         progress.done()
     emit(report, output)

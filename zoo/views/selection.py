@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo.analysis.records import Column
+from zoo.analysis.report import Column
 from zoo.errors import UnknownColumn
 from zoo.views.units import unit_of
 
