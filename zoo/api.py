@@ -200,7 +200,7 @@ def list_models(
             "plugin": entry.plugin,
             "summary": entry.card.summary,
             "tags": list(entry.card.tags),
-            "default_input": list(_words(entry.card.default_input)),
+            "default_input": _one_or_list(entry.card.default_input),
             "year": entry.card.year,
         }
         for entry in _manager().catalog().search(query, plugin=plugin, tag=tag)
@@ -358,6 +358,10 @@ def _words(default: str | tuple[str, ...] | None) -> tuple[str, ...]:
     if default is None:
         return ()
     return (default,) if isinstance(default, str) else tuple(default)
+
+
+def _one_or_list(default: str | tuple[str, ...] | None) -> str | list[str] | None:
+    return list(default) if isinstance(default, tuple) else default
 
 
 def _traced(

@@ -2,19 +2,25 @@
 
 A fenced block may have marks, in an HTML comment on the lines before it: `<!-- file: net.py -->`,
 `<!-- exit: 1 -->`, `<!-- not run -->`. A `text` block without a mark is what the block before it
-prints.
+prints, where that is one that is run.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))
+
+RUN = ("bash", "python")
+"""Kinds of blocks that are run."""
 
 _COMMENT = re.compile(r"^<!--\s*(.*?)\s*-->$")
 _FENCE = re.compile(r"^(\s*)(```+)\s*(\w*)\s*$")
@@ -75,16 +81,20 @@ def _until(lines: Iterator[tuple[int, str]], ticks: str) -> Iterator[str]:
 
 
 def steps(text: str) -> list[Step]:
-    """Blocks to write or run, in order, each with the output that the page shows."""
+    """Blocks to write or run, in order, each with the output that the page shows.
+
+    Raises:
+        ValueError: A block has two outputs.
+    """
     found: list[Step] = []
     for block in blocks(text):
-        is_output = block.kind == "text" and not block.marks
-        if is_output and found and found[-1].printed is None:
-            found[-1] = Step(found[-1].block, block)
-        elif is_output:
-            raise ValueError(f"line {block.line}: output of no block. Mark it <!-- not run -->")
-        else:
+        runs = bool(found) and found[-1].block.kind in RUN and "file" not in found[-1].block.marks
+        if block.kind != "text" or block.marks or not runs:
             found.append(Step(block, None))
+        elif found[-1].printed is None:
+            found[-1] = Step(found[-1].block, block)
+        else:
+            raise ValueError(f"line {block.line}: a second output of one block")
     return [step for step in found if "not run" not in step.block.marks]
 
 

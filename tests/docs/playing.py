@@ -15,19 +15,18 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from difflib import unified_diff
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from click.testing import CliRunner
-from tests.docs.markdown import Block, Step, steps
 
+from tests.docs.markdown import RUN, Block, Step, steps
 from zoo import api
 from zoo.cli import main
 
-RUN = ("bash", "python")
-"""Kinds of blocks that are run."""
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Mismatch(AssertionError):
@@ -116,7 +115,16 @@ class Desk:
     def _install(self, folder: str) -> tuple[int, str]:
         options = "--quiet --no-index --no-deps --no-build-isolation --disable-pip-version-check"
         done = subprocess.run(
-            [sys.executable, "-m", "pip", "install", *options.split(), "--target", self.site, folder],
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                *options.split(),
+                "--target",
+                self.site,
+                folder,
+            ],
             capture_output=True,
             text=True,
             check=False,
@@ -131,7 +139,9 @@ class Desk:
         api._manager_in.cache_clear()
         inside = str(self.folder) + os.sep
         for name, module in list(sys.modules.items()):
-            if (getattr(module, "__file__", None) or "").startswith(inside):
+            known = getattr(module, "__dict__", {})  # torch.ops answers to any name
+            places = [known.get("__file__"), *(known.get("__path__") or ())]
+            if any(str(place).startswith(inside) for place in places):
                 del sys.modules[name]
 
 

@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from zoo.analysis.tracer import kernels
-from zoo.analysis.tracer.blank import blank_like, replace_tensors
+from zoo.analysis.tracer.blank import blank_like, replace_tensors, tensors_in
+from zoo.analysis.tracer.modes import SMALL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,8 +45,10 @@ _CHECKS_DEVICES = {
         "gru_cell",
         "rnn_tanh_cell",
         "rnn_relu_cell",
+        "stft",
+        "istft",
     )
-}
+} | {torch.stft, torch.istft}
 """Functions whose C++ code compares the devices of their operands before any operator runs."""
 _LEGACY = {
     torch.float32: "Float",
@@ -105,6 +108,8 @@ class DeviceMode(TorchFunctionMode):
             return special(*args, **(kwargs or {}))
         if kwargs and kwargs.get("device") is not None:
             return self._with_device(func, args, kwargs)
+        if func in _FROM_DATA:
+            return self._from_data(func, args, kwargs or {})
         if func in _CHECKS_DEVICES:
             args, kwargs = replace_tensors((args, kwargs or {}), self._blanked)
         if type(func) is FunctionType:
@@ -138,9 +143,22 @@ class DeviceMode(TorchFunctionMode):
         """Call `func`, whose `device` argument names a device of the simulation."""
         place = self._normal(kwargs["device"])
         if func in _FROM_DATA:
-            out = func(*args, **{**kwargs, "device": None})
+            out = self._from_data(func, args, {**kwargs, "device": None})
             return self._placed(out, place) if self._simulates(place) else out
         return self._asking(place, func, args, {**kwargs, "device": torch.device("meta")})
+
+    def _from_data(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """`torch.tensor` of a list that holds blank tensors is blank, and carries their values."""
+        data = args[0] if args else kwargs.get("data")
+        inside = list(tensors_in(data)) if isinstance(data, list | tuple) else []
+        if not any(self.blank.is_blank(tensor) for tensor in inside):
+            return func(*args, **kwargs)
+        values = replace_tensors(data, lambda tensor: self.blank.stand_in(tensor).tolist())
+        made = func(values, *args[1:], **{k: v for k, v in kwargs.items() if k != "data"})
+        out = blank_like(made)
+        if made.numel() <= SMALL:
+            out._zoo_value = made  # type: ignore[attr-defined]
+        return out
 
     def _asking(self, place: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         before, self.blank.target = self.blank.target, place

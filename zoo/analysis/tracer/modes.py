@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
+from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from zoo.analysis.tracer import depends, shapes
+from zoo.analysis.tracer import depends, higher_order, shapes
 from zoo.analysis.tracer.blank import (
     CPU,
     KEEPS_DATA,
@@ -88,6 +89,8 @@ class BlankMode(TorchDispatchMode):
         device: Where blank tensors are said to lie.
     """
 
+    supports_higher_order_operators = True
+
     def __init__(
         self, hints: Hints | None = None, observer: Observer | None = None, device: str = "cpu"
     ) -> None:
@@ -118,6 +121,12 @@ class BlankMode(TorchDispatchMode):
         given = list(tensors_in(args))
         if kwargs:
             given.extend(tensors_in(kwargs))
+        if isinstance(func, HigherOrderOperator):
+            self.busy = outer
+            out = higher_order.run(self, func, args, kwargs)
+            if self.observer is not None and func.name() in higher_order.RECORDED:
+                self.observer.saw(func, given, args, kwargs, out)
+            return out
         try:
             out = self._run(func, given, args, kwargs)
             if self.simulating:

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch._ops import HigherOrderOperator
+from torch.jit._script import RecursiveScriptModule
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.modules.module import register_module_forward_pre_hook
 
@@ -83,6 +85,8 @@ class LazyArguments(Mapping[str, Any]):
         if self._values is None:
             func, args, kwargs, spec = self._call
             values: dict[str, Any] = {}
+            if isinstance(func, HigherOrderOperator):
+                return values
             for position, declared in enumerate(func._schema.arguments):
                 if position < len(args):
                     value = args[position]
@@ -201,6 +205,8 @@ class Recorder:
         stack.callback(register_module_forward_pre_hook(self._enter_unknown).remove)
 
     def _hook(self, module: nn.Module) -> None:
+        if isinstance(module, RecursiveScriptModule):
+            return  # torch hooks no scripted module: its operators belong to the call around it
         before = module.register_forward_pre_hook(self._enter, prepend=True, with_kwargs=True)
         after = module.register_forward_hook(self._exit, with_kwargs=True, always_call=True)
         self._hooks.callback(before.remove)
@@ -227,6 +233,14 @@ class Recorder:
         finally:
             if mode:
                 mode.busy = busy
+
+    def call(self, model: nn.Module, args: Any, kwargs: Any) -> None:
+        """Run the model; the call of a scripted one is written down here, as no hook can do it."""
+        if not isinstance(model, RecursiveScriptModule):
+            model(*args, **kwargs)
+            return
+        self._enter(model, args, kwargs)
+        self._exit(model, args, kwargs, model(*args, **kwargs))
 
     def _enter_unknown(self, module: nn.Module, args: Any) -> None:
         """A module that the model made in its forward pass."""
@@ -283,6 +297,9 @@ class Recorder:
     def _describe(self, func: Any) -> tuple[str, frozenset[str]]:
         known = self._known.get(func)
         if known is None:
+            if isinstance(func, HigherOrderOperator):
+                known = self._known[func] = (f"higher_order.{func.name()}", frozenset())
+                return known
             tags = {str(tag).removeprefix("torch.Tag.") for tag in func.tags}
             if func.is_view:
                 tags.add("view")
@@ -313,6 +330,8 @@ class Recorder:
         try:
             inputs = Inputs(map(self.spec, given), LazyArguments(func, args, kwargs, self.spec))
             results = [out] if isinstance(out, Tensor) else list(tensors_in(out))
+            if not results and not given:
+                return  # a question about versions or settings
             outputs = tuple(map(self.spec, results))
             held = {
                 tensor.untyped_storage()._cdata

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import platform
+import sys
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -33,7 +35,7 @@ from zoo.analysis.tracer.recorder import Recorder
 from zoo.errors import FormulaError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 
 def run(  # noqa: PLR0913 - each is an argument of zoo.trace
@@ -81,38 +83,79 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
     maker = given.Maker(cast or given.input_dtype(model), cast, place)
     args = [maker.make(value) for value in positional]
     options = {name: maker.make(value) for name, value in named.items()}
-    answers = Hints(hints)
-    recorder = Recorder(model, table(DEFAULT, formulas or {}), progress)
-    mode = BlankMode(answers, recorder, place)
+    costs = table(DEFAULT, formulas or {})
+
+    def attempt() -> tuple[Trace, Exception | None]:
+        answers = Hints(hints)
+        recorder = Recorder(model, costs, progress)
+        mode = BlankMode(answers, recorder, place)
+        with borrowed(model, training=training, dtype=cast):
+            error = _forward(model, args, options, recorder, mode)
+            trace = _written(model, args, options, recorder, answers, error)
+        return replace(trace, model=info or ModelInfo(type(model).__name__)), error
+
+    trace, error = attempt()
+    if type(error).__module__.startswith("torch._dynamo"):
+        trace, _ = attempt()  # now that torch._dynamo is loaded, `_eagerly` can turn it off
+    return trace
+
+
+@contextmanager
+def _eagerly() -> Iterator[None]:
+    """Inside, what the model compiles itself (`torch.compile`, `cond`) runs as it is written."""
+    if "torch._dynamo" not in sys.modules:
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
+
+
+def _forward(
+    model: nn.Module,
+    args: Sequence[Any],
+    options: Mapping[str, Any],
+    recorder: Recorder,
+    mode: BlankMode,
+) -> Exception | None:
+    """Run the model; returns what it raised."""
     error: Exception | None = None
     with ExitStack() as stack:
         stack.enter_context(random_state_kept())
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
-        stack.enter_context(borrowed(model, training=training, dtype=cast))
-        recorder.attach(mode, stack)
         stack.enter_context(torch.no_grad())
-        described = _inputs(recorder, model, args, options)
+        stack.enter_context(_eagerly())
+        recorder.attach(mode, stack)
         try:
             with mode, DeviceMode(mode):
-                model(*args, **options)
+                recorder.call(model, args, options)
         except FormulaError:
             raise
         except Exception as raised:  # noqa: BLE001 - whatever a user's model raises is a finding
             error = raised
         recorder.unwind()
-        parameters, unknown = _parameters(recorder, model)
-        buffers = _buffers(recorder, model)
-        broke = failure_of(error, model, recorder) if error is not None else None
+    return error
+
+
+def _written(
+    model: nn.Module,
+    args: Sequence[Any],
+    options: Mapping[str, Any],
+    recorder: Recorder,
+    answers: Hints,
+    error: Exception | None,
+) -> Trace:
+    """The trace of a run that is over; the model still holds what it ran with."""
+    parameters, unknown = _parameters(recorder, model)
     return Trace(
-        model=info or ModelInfo(type(model).__name__),
-        inputs=described,
+        model=ModelInfo(type(model).__name__),
+        inputs=_inputs(recorder, model, args, options),
         modules=recorder.submodules,
         calls=recorder.finished_calls(),
         ops=tuple(recorder.ops),
         parameters=parameters,
-        buffers=buffers,
-        failure=broke,
+        buffers=_buffers(recorder, model),
+        failure=failure_of(error, model, recorder) if error is not None else None,
         notes=_notes(recorder, answers, unknown),
         versions={"python": platform.python_version(), "torch": torch.__version__},
     )
