@@ -149,3 +149,29 @@ def test_published_weights_are_loaded(
     found = loaded.state_dict()
     assert len(found) > 100
     assert all(torch.equal(tensor, wanted[key]) for key, tensor in found.items())
+
+
+def test_a_formula_that_meets_nothing_is_said() -> None:
+    report = zoo.summary(nn.Linear(4, 2), (1, 4), formulas={"mylib.typo": lambda *_: 1})
+    assert [note.code for note in report.notes] == ["unused-formula"]
+
+
+def test_a_plugins_broken_formula_stops_nothing() -> None:
+    from zoo.analysis.summary import summary
+    from zoo.analysis.tracer.run import run
+
+    trace = run(nn.Linear(4, 2), [(1, 4)], plugin_formulas={"aten.addmm": lambda *_: -1})
+    report = summary(trace)
+    assert report.totals["uncounted"] == ["aten.addmm.default"]
+    assert {note.code for note in report.notes} == {"uncounted-op", "broken-formula"}
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -1.0])
+def test_a_hint_must_be_a_number(number: float) -> None:
+    with pytest.raises(zoo.ZooError, match="input hint nonzero: "):
+        zoo.trace(nn.Linear(4, 2), (1, 4), hints={"nonzero": number})
+
+
+def test_a_trace_says_what_made_it() -> None:
+    trace = zoo.trace("lenet")
+    assert set(trace.versions) == {"python", "torch", "zoo"}

@@ -1,9 +1,9 @@
-"""torchvision's published parameter counts and GMACs, and the book's printed shapes, as `zoo.summary` has them.
+"""torchvision's published parameter counts and GMACs, as `zoo.summary` has them.
 
     pytest tests/test_published.py
 
-Detectors: the published figure depends on trained weights where a head sees the proposals that these
-find; `docs/explanation/detectors.md` says which, and those that do not depend are held here too.
+Detectors: the published figure depends on trained weights where a head sees the proposals that
+these find; `docs/explanation/detectors.md` says which. Those that do not depend are held here too.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ DEPENDS = {
 
 
 @cache
-def totals(name: str, given: tuple[str, ...], arguments: tuple[tuple[str, object], ...]) -> Mapping[str, float]:
+def totals(
+    name: str, given: tuple[str, ...], arguments: tuple[tuple[str, object], ...]
+) -> Mapping[str, float]:
     report = zoo.summary(f"torchvision/{name}", *given, arguments=dict(arguments))
     assert report.failure is None
     assert report.totals["coverage"] == 1.0

@@ -113,7 +113,8 @@ def trace(  # noqa: PLR0913 - the contract's arguments
         training=train,
         device=device,
         dtype=dtype,
-        formulas={**_manager().costs(), **(formulas or {})},
+        formulas=formulas,
+        plugin_formulas=_manager().costs(),
         hints=hints,
         progress=progress,
     )
@@ -224,7 +225,12 @@ def info(name: str) -> Report:
         ZooError: No model is called so.
     """
     from zoo.catalog.described import described
+    from zoo.catalog.locate import is_reference
+    from zoo.errors import BadReference
 
+    if is_reference(name):
+        reason = "info tells of models of the catalog. Use `zoo summary` for your own"
+        raise BadReference(name, reason + ", or name it in pyproject.toml ([tool.zoo.models]).")
     entry = _manager().catalog().find(name)
     card = entry.card
     said = {
@@ -327,12 +333,15 @@ def plugin_commands(taken: Iterable[str] = ()) -> Mapping[str, click.Command]:
 
 
 def _manager() -> Manager:
-    return _manager_in(str(Path.cwd()))
+    from zoo.plugins.project import stamp
+
+    folder = str(Path.cwd())
+    return _manager_in(folder, stamp(folder))
 
 
 @lru_cache(maxsize=1)
-def _manager_in(folder: str) -> Manager:
-    """Plugins as seen from a folder; the last one is kept."""
+def _manager_in(folder: str, stamp: float) -> Manager:  # noqa: ARG001 - a change asks anew
+    """Plugins as seen from a folder; the last one is kept until its pyproject.toml changes."""
     from zoo.plugins.manager import manager
 
     return manager(project=folder)

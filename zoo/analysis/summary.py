@@ -316,7 +316,8 @@ def _uncounted_notes(trace: Trace) -> Iterable[Note]:
             times[op.op] += 1
             where.setdefault(op.op, op.source or trace.calls[op.call].path or None)
     for name, count in times.items():
-        text = f"no formula covers {name} ({count} calls): figures above it are lower bounds."
+        calls = "1 call" if count == 1 else f"{count:,} calls"
+        text = f"no formula covers {name} ({calls}): figures above it are lower bounds."
         yield Note("warning", "uncounted-op", text, where[name])
 
 

@@ -30,11 +30,13 @@ def described(entry: Entry) -> dict[str, str]:
         return {}
     taker = taker_of(found.target, entry.name)
     parameters = taker.signature.parameters.values() if taker.signature else ()
-    return {
+    texts = {
         parameter.name: _described(parameter, entry)
         for parameter in parameters
         if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     }
+    own = {name: f"= {value!r}" for name, value in entry.card.arguments.items()}
+    return texts | {name: text for name, text in own.items() if name not in texts}
 
 
 def _described(parameter: Parameter, entry: Entry) -> str:

@@ -76,6 +76,15 @@ def nearest(start: str | os.PathLike[str]) -> str | None:
         folder = above
 
 
+def stamp(start: str | os.PathLike[str]) -> float:
+    """When the project's pyproject.toml was changed last, in seconds; 0 where there is none."""
+    path = nearest(start)
+    try:
+        return os.stat(path).st_mtime if path is not None else 0.0  # noqa: PTH116 - no pathlib here
+    except OSError:
+        return 0.0
+
+
 def find_project(start: str | os.PathLike[str]) -> Project | None:
     """The project around the folder `start`; None where no pyproject.toml speaks of zoo."""
     path = nearest(start)

@@ -2,8 +2,8 @@
 
 What there is, is read from `torchvision_models.json`, which `tools/torchvision_cards.py` writes;
 neither torch nor torchvision is imported for it. A card builds the architecture of the default
-weights, without loading them: nothing is ever downloaded. Published GMACs are torchvision's own
-(`meta["_ops"]`), on the default input.
+weights, without loading them: nothing is downloaded unless `weights` are asked for. Published GMACs
+are torchvision's own (`meta["_ops"]`), on the default input.
 """
 
 from __future__ import annotations

@@ -132,7 +132,8 @@ def coverage(report: Report) -> str | None:
     if share is None:
         return "coverage: not known"
     if share >= 1 and not names:
-        return "coverage: every operator has a formula"
+        ran = " that ran" if report.failure is not None else ""
+        return f"coverage: every operator{ran} has a formula"
     line = f"coverage: a formula for {percent(100 * share)} of operator calls"
     in_bytes = report.totals.get("coverage_bytes")
     if in_bytes is not None:

@@ -134,7 +134,7 @@ def _pack_padded_sequence(mode: BlankMode, args: Any, _: Mapping[str, Any]) -> A
     padded, lengths, batch_first = args
     steps = padded.shape[1 if batch_first else 0]
     if mode.is_blank(lengths):
-        longest = mode.hints.size("sequence length", steps, steps)
+        longest = mode.hints.size("sequence_length", steps, steps)
         lengths = torch.full(lengths.shape, longest, dtype=torch.int64)
     sizes = [int((lengths > step).sum()) for step in range(int(lengths.max()))]
     data = torch.empty((int(lengths.sum()), *padded.shape[2:]), dtype=padded.dtype, device=META)

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.analysis.records import Note
 from zoo.analysis.tracer.source import line_of_caller
+from zoo.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FEW = 4
 """Distinct values that `unique` and the like are taken to find."""
-LOOP_LIMIT = 10_000
+LOOP_LIMIT = 3_000
 """Questions at one line after which a loop is taken to be endless."""
 
 
@@ -36,9 +37,16 @@ class Hints:
 
     Args:
         given: The caller's answers, by operation or by `file:line`.
+
+    Raises:
+        InputError: An answer is negative or not finite.
     """
 
     def __init__(self, given: Mapping[str, float] | None = None) -> None:
+        for place, number in (given or {}).items():
+            if not 0 <= number < float("inf"):
+                hint = "Give a number from 0 on: --hint nonzero=100."
+                raise InputError(f"hint {place}", f"{number} stands for no size or value", hint)
         self.given = dict(given or {})
         self.asked: dict[tuple[str, str | None], tuple[str, int]] = {}
         self.used: set[str] = set()
@@ -56,12 +64,12 @@ class Hints:
 
     def _note(self, code: str, line: str | None, text: str) -> None:
         times = self.asked.get((code, line), (text, 0))[1] + 1
-        self.asked[code, line] = (text, times)
         if times > LOOP_LIMIT:
             raise EndlessLoopError(
                 f"{code} was asked for {LOOP_LIMIT:,} times at {line}: a loop that depends on "
-                f"values does not end with the value {text}; give another with a hint for {line}"
+                f"values does not end with the value {text}"
             )
+        self.asked[code, line] = (text, times)
 
     def size(self, code: str, default: int, most: int) -> int:
         """How many elements a data-dependent operation finds.

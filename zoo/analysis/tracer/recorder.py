@@ -25,14 +25,15 @@ from torch.jit._script import RecursiveScriptModule
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from zoo.analysis.costs import cost_of
-from zoo.analysis.costs.base import CostFormula, Inputs
+from zoo.analysis.costs.base import Inputs
 from zoo.analysis.records import ModuleCall, OpCall, Submodule, TensorSpec
 from zoo.analysis.tracer.blank import replace_tensors, tensors_in
 from zoo.analysis.tracer.source import line_of_caller
 
 if TYPE_CHECKING:
+    from zoo.analysis.records import Note
     from zoo.analysis.tracer.modes import BlankMode
+    from zoo.analysis.tracer.pricing import Formulas
 
 _DTYPES: dict[torch.dtype, str] = {}
 
@@ -172,7 +173,7 @@ class Recorder:
     def __init__(
         self,
         model: nn.Module,
-        formulas: Mapping[str, CostFormula],
+        formulas: Formulas,
         progress: Callable[[int], None] | None = None,
     ) -> None:
         self.paths = Paths(model)
@@ -346,7 +347,7 @@ class Recorder:
                     if storage not in held:
                         held.add(storage)
                         new += spec.nbytes
-            cost = cost_of(name, inputs, outputs, self.formulas, tags=tags)
+            cost = self.formulas.cost(name, inputs, outputs, tags)
         finally:
             mode.busy = busy
         index, source = len(self.ops), line_of_caller()
@@ -365,6 +366,10 @@ class Recorder:
     def ran_on_zeros(self, func: Any) -> None:
         """Remember which operators have no meta kernel."""
         self.on_zeros[self._describe(func)[0]] += 1
+
+    def formula_notes(self) -> tuple[Note, ...]:
+        """What is to be said of formulas that do not work."""
+        return tuple(self.formulas.notes())
 
     def finished_calls(self) -> tuple[ModuleCall, ...]:
         """All calls, in the order in which they began."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+import zoo
 from zoo.analysis.costs import DEFAULT
 from zoo.analysis.costs.base import CostFormula, table
 from zoo.analysis.records import (
@@ -31,6 +32,7 @@ from zoo.analysis.tracer.devices import DeviceMode
 from zoo.analysis.tracer.failure import failure_of
 from zoo.analysis.tracer.hints import Hints
 from zoo.analysis.tracer.modes import BlankMode
+from zoo.analysis.tracer.pricing import Formulas
 from zoo.analysis.tracer.recorder import Recorder
 from zoo.errors import FormulaError, InputError
 
@@ -48,6 +50,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
     device: str = "cpu",
     dtype: str | None = None,
     formulas: Mapping[str, CostFormula] | None = None,
+    plugin_formulas: Mapping[str, CostFormula] | None = None,
     hints: Mapping[str, float] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Trace:
@@ -64,7 +67,9 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
         training: Whether dropout and batch statistics are on. See `borrowed`.
         device: Where the run is said to take place.
         dtype: What floating point weights and inputs are cast to.
-        formulas: Costs by operator, beside and above the built-in ones.
+        formulas: Costs by operator, above all others; one that raises ends the run.
+        plugin_formulas: Costs by operator, above the built-in ones; one that raises is a note, and
+            its operator counts as unknown.
         hints: What data-dependent operations find, by operation or by `file:line`.
         progress: Is called now and then with the number of operators so far.
 
@@ -83,7 +88,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
     maker = given.Maker(cast or given.input_dtype(model), cast, place)
     args = [maker.make(value) for value in positional]
     options = {name: maker.make(value) for name, value in named.items()}
-    costs = table(DEFAULT, formulas or {})
+    costs = Formulas(table(DEFAULT, plugin_formulas or {}, formulas or {}), formulas or {})
 
     def attempt() -> tuple[Trace, Exception | None]:
         answers = Hints(hints)
@@ -156,8 +161,12 @@ def _written(
         parameters=parameters,
         buffers=_buffers(recorder, model),
         failure=failure_of(error, model, recorder) if error is not None else None,
-        notes=_notes(recorder, answers, unknown),
-        versions={"python": platform.python_version(), "torch": torch.__version__},
+        notes=(*_notes(recorder, answers, unknown), *recorder.formula_notes()),
+        versions={
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "zoo": zoo.__version__,
+        },
     )
 
 
