@@ -90,6 +90,50 @@ def test_multihead_attention_is_fused_and_counts_the_same() -> None:
     assert fused_bytes < scores < apart_bytes
 
 
+LSTM = "mkldnn_rnn_layer"
+LSTMS: list[dict[str, Any]] = [
+    {},
+    {"num_layers": 2, "bidirectional": True, "batch_first": True},
+    {"bias": False},
+    {"proj_size": 3},
+    {"dtype": torch.float64},
+    {"num_layers": 2, "dropout": 0.5},
+]
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize("options", LSTMS)
+def test_an_lstm_is_fused_where_torch_fuses_it(options: dict[str, Any], train: bool) -> None:
+    model = nn.LSTM(8, 16, **options).train(train)
+    x = torch.randn(5, 3, 8, dtype=options.get("dtype", torch.float32))
+    with torch.no_grad(), profile() as seen:
+        y, (h, c) = model(x)
+    trace = run(model, [x.shape], training=train)
+    assert trace.failure is None, trace.failure
+    assert trace.outputs is not None
+    assert [spec.shape for spec in trace.outputs] == [tuple(t.shape) for t in (y, h, c)]
+    real = sum(event.name == f"aten::{LSTM}" for event in seen.events())
+    assert sum(LSTM in op.op for op in trace.ops) == real
+
+
+def test_an_lstm_costs_the_same_fused_or_not() -> None:
+    options: dict[str, Any] = {"num_layers": 2, "bidirectional": True}
+    fused, apart = (
+        summary(run(nn.LSTM(8, 16, **options, dtype=dtype), [(5, 3, 8)])).totals
+        for dtype in (torch.float32, torch.float64)
+    )
+    assert fused["macs"] == apart["macs"]
+    assert fused["pointwise_flops"] == apart["pointwise_flops"]
+    assert fused["operators"] < apart["operators"] / 4
+
+
+def test_a_wrong_lstm_fails_as_torch_fails() -> None:
+    failure = run(nn.LSTM(8, 16), [(5, 3, 7)]).failure
+    assert failure is not None
+    assert "it wants 8 features" in failure.message
+
+
 def test_the_mode_is_off_again_after_a_run() -> None:
     run(Layer(), [(1, 128, 64)])
     run(Layer(), [(1, 128, 63)])

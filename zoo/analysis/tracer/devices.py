@@ -91,7 +91,10 @@ class DeviceMode(TorchFunctionMode):
             torch.Tensor.tolist: self._tolist,
             torch.Tensor.__format__: self._format,
             torch.Tensor.__repr__: self._repr,
-            torch.nn.functional.scaled_dot_product_attention: self._attention,
+            torch.nn.functional.scaled_dot_product_attention: self._fused(
+                torch.nn.functional.scaled_dot_product_attention, kernels.attention
+            ),
+            torch._VF.lstm: self._fused(torch._VF.lstm, kernels.lstm),
             torch.Tensor.pin_memory: lambda tensor, *_, **__: tensor,
             torch.Tensor.is_pinned: lambda *_, **__: False,
         }
@@ -127,17 +130,23 @@ class DeviceMode(TorchFunctionMode):
                 self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
             self.blank.wait_for(outer)
 
-    def _attention(self, *args: Any, **kwargs: Any) -> Any:
-        operands, options = replace_tensors((args, kwargs), self._blanked)
-        with self:
-            out = kernels.attention(*operands, **options)
-        if out is not NotImplemented:
-            return out
-        return torch.nn.functional.scaled_dot_product_attention(*operands, **options)
+    def _fused(self, func: Any, kernel: Callable[..., Any]) -> Callable[..., Any]:
+        """`func` as the device's fused kernel, where it has one for these operands."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            operands, options = replace_tensors((args, kwargs), self._blanked)
+            with self:
+                out = kernel(*operands, **options)
+            return func(*operands, **options) if out is NotImplemented else out
+
+        return call
 
     def _blanked(self, tensor: Tensor) -> Tensor:
         """A floating point tensor without its data; sizes and indices keep theirs."""
-        return blank_like(tensor) if tensor.is_floating_point() and not tensor.is_meta else tensor
+        if tensor.is_meta or not tensor.is_floating_point():
+            return tensor
+        with self.blank.unseen():
+            return blank_like(tensor)
 
     def _with_device(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Call `func`, whose `device` argument names a device of the simulation."""
@@ -153,9 +162,11 @@ class DeviceMode(TorchFunctionMode):
         inside = list(tensors_in(data)) if isinstance(data, list | tuple) else []
         if not any(self.blank.is_blank(tensor) for tensor in inside):
             return func(*args, **kwargs)
-        values = replace_tensors(data, lambda tensor: self.blank.stand_in(tensor).tolist())
+        with self.blank.unseen():
+            values = replace_tensors(data, lambda tensor: self.blank.stand_in(tensor).tolist())
         made = func(values, *args[1:], **{k: v for k, v in kwargs.items() if k != "data"})
-        out = blank_like(made)
+        with self.blank.unseen():
+            out = blank_like(made)
         if made.numel() <= SMALL:
             out._zoo_value = made  # type: ignore[attr-defined]
         return out
@@ -254,11 +265,8 @@ class DeviceMode(TorchFunctionMode):
         if not self.blank.is_blank(tensor):
             return tensor
         self.blank.hints.taken_as_ones(asked)
-        self.blank.busy, busy = True, self.blank.busy
-        try:
+        with self.blank.unseen():
             return self.blank.stand_in(tensor)
-        finally:
-            self.blank.busy = busy
 
     def _numpy(self, tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
         values = self._values(tensor, "numpy")

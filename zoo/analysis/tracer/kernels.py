@@ -1,10 +1,15 @@
 """Fused kernels that a device runs where torch's meta device takes an operator apart.
 
-`scaled_dot_product_attention` on the meta device writes out the whole score matrix, which no device
-does where it has a fused kernel. Its choice is made here as torch makes it for the CPU: the fused
+Each function takes the arguments of the function of torch's that it stands for, and gives
+NotImplemented where torch would not use the kernel; `tests/analysis/tracer/test_kernels.py` asks
+torch's profiler. The CPU's kernels stand for an accelerator's until zoo knows theirs.
+
+`scaled_dot_product_attention` on the meta device writes out the whole score matrix. The CPU's fused
 kernel takes operands of 4 dims (or 3) with one batch, one head dim and no dropout, and a mask of 2
-or 4 dims (`sdp_utils_cpp.cpp` of torch 2.14; `tests/analysis/tracer/test_kernels.py` asks torch's
-profiler). The same kernel stands for an accelerator's until zoo knows theirs.
+or 4 dims (`sdp_utils_cpp.cpp` of torch 2.14).
+
+An LSTM on the meta device takes fifteen operators a step. The CPU runs one oneDNN kernel for each
+layer and direction, where there are no projections, no packed sequence and no float64 (`RNN.cpp`).
 """
 
 from __future__ import annotations
@@ -14,6 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+FUSED_LSTM = torch.ops.aten.mkldnn_rnn_layer.default
+LSTM_MODE = 2
+"""oneDNN's number of an LSTM."""
 FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
 
 
@@ -56,3 +64,71 @@ def _fits(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> boo
     if key.shape[-2] != value.shape[-2] or not shared or heads % shared:
         return False
     return mask is None or mask.dim() in (2, 4)
+
+
+def lstm(  # noqa: PLR0913, PLR0917 - torch's signature
+    x: Tensor,
+    hidden: Any,
+    weights: Any,
+    has_biases: Any,
+    num_layers: Any = None,
+    dropout: float = 0.0,
+    train: bool = False,  # noqa: FBT001, FBT002
+    bidirectional: bool = False,  # noqa: FBT001, FBT002
+    batch_first: bool = False,  # noqa: FBT001, FBT002
+) -> Any:
+    """`torch._VF.lstm`: output (T, B, D*H), states (L*D, B, H) each.
+
+    Args:
+        x: (T, B, I), or (B, T, I) with `batch_first`.
+        hidden: The two first states.
+        weights: Of each layer and direction: input, hidden, and the two biases.
+        has_biases: Whether there are biases. A packed sequence has its weights in this place.
+        num_layers: L.
+        dropout: Between layers, when training.
+        train: Whether dropout is on.
+        bidirectional: Whether D is 2.
+        batch_first: Whether the batch is the first dim.
+
+    Returns:
+        Output and both last states, or NotImplemented.
+    """
+    packed = not isinstance(has_biases, bool) or not isinstance(num_layers, int)
+    if packed or x.dim() != 3 or x.dtype == torch.float64 or not x.is_floating_point():
+        return NotImplemented
+    first, cell = hidden
+    size, each = first.shape[2], 4 if has_biases else 2
+    directions = 2 if bidirectional else 1
+    fits = x.shape[-1] == weights[0].shape[1] and cell.shape[2] == size
+    if not fits or len(weights) != each * num_layers * directions:
+        return NotImplemented
+    layer_input = x.transpose(0, 1).contiguous() if batch_first else x
+    states: list[tuple[Tensor, Tensor]] = []
+    for layer in range(num_layers):
+        outputs = []
+        for direction in range(directions):
+            index = layer * directions + direction
+            own = list(weights[each * index : each * (index + 1)])
+            blank = own if has_biases else [*own, *[own[0].new_zeros(4 * size) for _ in range(2)]]
+            y, h, c, _ = FUSED_LSTM(
+                layer_input,
+                *blank,
+                first.select(0, index),
+                cell.select(0, index),
+                direction > 0,
+                [],
+                LSTM_MODE,
+                size,
+                num_layers,
+                has_biases,
+                bidirectional,
+                False,  # noqa: FBT003 - batch first, which it is not here
+                train,
+            )
+            outputs.append(y)
+            states.append((h, c))
+        layer_input = outputs[0] if directions == 1 else torch.cat(outputs, -1)
+        if dropout and train and layer < num_layers - 1:
+            layer_input = torch.nn.functional.dropout(layer_input, dropout)
+    out = layer_input.transpose(0, 1) if batch_first else layer_input
+    return out, torch.stack([h for h, _ in states]), torch.stack([c for _, c in states])

@@ -11,6 +11,7 @@ whose import takes longer than all the rest (1.1 s).
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -35,7 +36,7 @@ from zoo.analysis.tracer.blank import (
 from zoo.analysis.tracer.hints import Hints
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch.overrides import TorchFunctionMode
 
@@ -147,6 +148,16 @@ class BlankMode(TorchDispatchMode):
     def wait_for(self, mode: TorchFunctionMode | None) -> None:
         """Turn a function mode on after the next operator; None turns on none."""
         self.resume = mode
+
+    @contextmanager
+    def unseen(self) -> Iterator[None]:
+        """Inside, operators are ours and not the model's: no observer is told of them."""
+        busy, observer = self.busy, self.observer
+        self.busy, self.observer = True, None
+        try:
+            yield
+        finally:
+            self.busy, self.observer = busy, observer
 
     def is_blank(self, tensor: Tensor) -> bool:
         """Whether a tensor's data is unknown."""

@@ -351,6 +351,14 @@ def _fused_attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: A
     return out, torch.empty((batch, rows, heads), dtype=lse, device=META).transpose(1, 2)
 
 
+def _lstm_layer(x: Tensor, *rest: Any) -> Any:
+    """OneDNN's layer: x (T, B, I), two weights, two biases, two states, ... -> (T, B, H)."""
+    hidden, cell, size = rest[4], rest[5], rest[9]
+    out = _new(x, x.shape[0], x.shape[1], size)
+    workspace = torch.empty(0, dtype=torch.uint8, device=META)
+    return out, _new(x, *hidden.shape), _new(x, *cell.shape), workspace
+
+
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         **{f"{name}.default": _unary for name in UNARY},
@@ -372,6 +380,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "_log_softmax.default": _softmax,
         "_safe_softmax.default": _softmax,
         "_scaled_dot_product_flash_attention_for_cpu.default": _fused_attention,
+        "mkldnn_rnn_layer.default": _lstm_layer,
         "native_batch_norm.default": _batch_norm,
         "native_layer_norm.default": _layer_norm,
         "addmm.default": _addmm,
