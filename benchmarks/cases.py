@@ -49,6 +49,8 @@ class Case:
     weights: str | None = None
     """The torchvision weights whose metadata hold the figure; None: the closed form of an LSTM."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    catalog_arguments: Mapping[str, Any] = field(default_factory=dict)
+    """What zoo's catalog has to be told beside, where its default is another variant."""
 
     @property
     def zoo_name(self) -> str:
@@ -84,9 +86,9 @@ class Case:
         )
 
 
-def _vision(name: str, weights: str) -> Case:
+def _vision(name: str, weights: str, **catalog_arguments: int) -> Case:
     factory = f"torchvision.models:{name}"
-    return Case(name, factory, (1, 3, 224, 224), weights)
+    return Case(name, factory, (1, 3, 224, 224), weights, catalog_arguments=catalog_arguments)
 
 
 def _lstm(name: str, shape: tuple[int, int, int], hidden: int, layers: int) -> Case:
@@ -104,7 +106,7 @@ CASES = {
     for case in (
         _vision("resnet50", "ResNet50_Weights.IMAGENET1K_V1"),
         _vision("vit_b_16", "ViT_B_16_Weights.IMAGENET1K_V1"),
-        _vision("vit_h_14", "ViT_H_14_Weights.IMAGENET1K_SWAG_LINEAR_V1"),
+        _vision("vit_h_14", "ViT_H_14_Weights.IMAGENET1K_SWAG_LINEAR_V1", image_size=224),
         _vision("swin_t", "Swin_T_Weights.IMAGENET1K_V1"),
         _lstm("lstm_64_t10", (1, 10, 64), hidden=64, layers=1),
         _lstm("lstm_512x2_t100_b8", (8, 100, 512), hidden=512, layers=2),

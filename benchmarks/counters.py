@@ -69,17 +69,18 @@ def _zoo() -> Count:
     import zoo.analysis.tracer.run  # zoo loads lazily; imports are outside the time for all tools
 
     summary = zoo.summary
-    return lambda model, case: float(summary(model, case.shape).totals["macs"])
 
+    def count(model: nn.Module | None, case: Case) -> float:
+        if model is None:
+            arguments = {**case.arguments, **case.catalog_arguments}
+            report = summary(case.zoo_name, case.shape, arguments=arguments)
+        else:
+            report = summary(model, case.shape)
+        if report.failure is not None:
+            raise RuntimeError(report.failure.message)
+        return float(report.totals["macs"])
 
-def _zoo_by_name() -> Count:
-    import zoo
-    import zoo.analysis.tracer.run
-
-    summary = zoo.summary
-    return lambda _, case: float(
-        summary(case.zoo_name, case.shape, arguments=case.arguments).totals["macs"]
-    )
+    return count
 
 
 def _torchinfo(device: str | None = None) -> Count:
@@ -169,7 +170,7 @@ PEERS = (
 )
 """As a user runs them: real weights, real input. zoo builds without weights."""
 VARIANTS = (
-    Tool("zoo-by-name", "torch-zoo", _zoo_by_name, "macs", build="name"),
+    Tool("zoo-by-name", "torch-zoo", _zoo, "macs", build="name"),
     Tool(
         "torchinfo-meta",
         "torchinfo",

@@ -151,7 +151,8 @@ def _profile(row: Row) -> str:
             f"### Profile of zoo: {row['model']} ({row['ratio']:.2f} times torchinfo)",
             f"zoo recorded {row['operators']:,} operators in Python, one by one; torchinfo sees "
             f"{row['module_calls']:,} module calls and lets torch compute in compiled code. "
-            f"Own time under the profiler ({found['seconds']:.3f} s): {shares}.",
+            f"Own time under the profiler ({found['seconds']:.4f} s): {shares}. "
+            f"Garbage collection took {found['garbage_collection_seconds']:.4f} s of it.",
             table(["function", "calls", "own s", "with callees s"], rows),
         )
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import cProfile
+import gc
 import json
 import pstats
 import sys
@@ -22,7 +23,7 @@ from machine import ROOT
 from output import spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 TOP = 10
 
@@ -71,14 +72,17 @@ def _size(case: Case) -> tuple[int, int]:
     """Operators and module calls of a run, as zoo records them."""
     import zoo
 
-    trace = zoo.trace(case.zoo_name, case.shape, arguments=case.arguments)
+    trace = zoo.trace(
+        case.zoo_name, case.shape, arguments={**case.arguments, **case.catalog_arguments}
+    )
     return len(trace.ops), len(trace.calls)
 
 
 def profile(work: Callable[[], float]) -> Mapping[str, Any]:
     """Own seconds by package and by function, under cProfile, which slows Python code down."""
     watched = cProfile.Profile()
-    watched.runcall(work)
+    with collecting() as collected:
+        watched.runcall(work)
     stats = pstats.Stats(watched).stats  # type: ignore[attr-defined]  # typeshed leaves it out
     packages: Counter[str] = Counter()
     for (file, _, name), (_, _, own, _, _) in stats.items():
@@ -87,12 +91,33 @@ def profile(work: Callable[[], float]) -> Mapping[str, Any]:
     top = sorted(stats.items(), key=lambda item: -item[1][2])[:TOP]
     return {
         "seconds": total,
+        "garbage_collection_seconds": sum(collected),
         "share_by_package": {name: own / total for name, own in packages.most_common(5)},
         "top_by_own_time": [
             {"function": _place(*where), "calls": calls, "own_seconds": own, "total_seconds": whole}
             for where, (_, calls, own, whole, _) in top
         ],
     }
+
+
+@contextlib.contextmanager
+def collecting() -> Iterator[list[float]]:
+    """Seconds of each garbage collection inside; a profile books them where they happen to fall."""
+    seconds: list[float] = []
+    started = 0.0
+
+    def note(phase: str, _: object) -> None:
+        nonlocal started
+        if phase == "start":
+            started = time.perf_counter()
+        else:
+            seconds.append(time.perf_counter() - started)
+
+    gc.callbacks.append(note)
+    try:
+        yield seconds
+    finally:
+        gc.callbacks.remove(note)
 
 
 def _package(file: str, name: str) -> str:

@@ -204,11 +204,11 @@ class BlankMode(TorchDispatchMode):
 
     def _make(self, func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> Any:
         """A factory: small results have data."""
-        if "device" in kwargs:
-            large = factory_numel(name, args) > KEEPS_DATA
-            kwargs = {**kwargs, "device": META if large else CPU, "pin_memory": None}
-            kwargs = {k: v for k, v in kwargs.items() if k != "pin_memory"}
-        return func(*args, **kwargs)
+        large = factory_numel(name, args) > KEEPS_DATA
+        options = {key: value for key, value in kwargs.items() if key != "pin_memory"}
+        if large or "device" in options:
+            options["device"] = META if large else CPU
+        return func(*args, **options)
 
     def _run_with_data(
         self, func: Any, given: list[Tensor], args: Any, kwargs: dict[str, Any]
@@ -242,9 +242,7 @@ class BlankMode(TorchDispatchMode):
             blanks, options = replace_tensors(
                 (args, kwargs), lambda t: t if t.is_meta else blank_like(t)
             )
-        if options.get("device") is not None or (not given and "device" in options):
-            options = {**options, "device": META}
-        if not given and "device" not in options:
+        if not given or options.get("device") is not None:
             options = {**options, "device": META}
         out = self._output(func, blanks, options, given, args, kwargs)
         if written is not None:
