@@ -46,6 +46,9 @@ class Report(plain.Report):
     def to_frame(self) -> pd.DataFrame:
         """The rows as a pandas DataFrame, a row each, columns as in `rows`.
 
+        Returns:
+            A frame with as many rows as the report.
+
         Raises:
             MissingDependency: pandas is not installed.
         """

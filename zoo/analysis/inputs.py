@@ -50,6 +50,9 @@ def dtype_of(word: str, what: str) -> str:
         word: `float32`, `f32`, `torch.float32` or `half`.
         what: The whole input, for the message.
 
+    Returns:
+        A name of `DTYPES`: `float32`.
+
     Raises:
         InputError: No dtype is called so.
     """
@@ -65,9 +68,16 @@ def dtype_of(word: str, what: str) -> str:
 def dims_of(word: str, what: str) -> tuple[int, ...]:
     """Dims of `1,3,96,96` or `1x3x96x96`.
 
+    Args:
+        word: Lengths, outermost first, with commas or `x` between them.
+        what: The whole input, for the message.
+
+    Returns:
+        Lengths, outermost first; all positive.
+
     Raises:
         InputError: Letters, zeros, negative numbers, nothing at all, or more elements than a tensor
-        has.
+            has.
     """
     parts = re.split(r"[,x]", word.strip())
     if not word.strip():
@@ -90,6 +100,13 @@ def dims_of(word: str, what: str) -> tuple[int, ...]:
 def checked(dims: tuple[int, ...], what: str) -> tuple[int, ...]:
     """`dims`, where a tensor can have them.
 
+    Args:
+        dims: Lengths, outermost first.
+        what: The whole input, for the message.
+
+    Returns:
+        `dims`, unchanged.
+
     Raises:
         InputError: Not positive, or too many elements.
     """
@@ -107,6 +124,12 @@ def checked(dims: tuple[int, ...], what: str) -> tuple[int, ...]:
 
 def parse(word: str) -> InputWord:
     """Read one input.
+
+    Args:
+        word: One of the forms above, such as `ids=1,128:int64`.
+
+    Returns:
+        Its name, shape and dtype; float32 where no dtype was said.
 
     Raises:
         InputError: It is none of the forms above.
@@ -148,6 +171,12 @@ def _values_dtype(values: str, word: str) -> str:
 
 def parse_all(words: Iterable[str]) -> tuple[InputWord, ...]:
     """Read several inputs.
+
+    Args:
+        words: One for each input.
+
+    Returns:
+        The inputs, in the order of the words.
 
     Raises:
         InputError: One cannot be read, or two have one name.

@@ -35,6 +35,9 @@ def dumps(record: object) -> str:
 
     Args:
         record: A dataclass of `zoo.analysis.records`.
+
+    Returns:
+        JSON without spaces or newlines between its parts.
     """
     return json.dumps(_plain(record), separators=(",", ":"), allow_nan=False)
 
@@ -45,6 +48,9 @@ def loads(text: str, kind: type[T]) -> T:
     Args:
         text: JSON.
         kind: Class of the record.
+
+    Returns:
+        A record of class `kind`.
 
     Raises:
         BadRecord: Not JSON, another schema, or fields that do not fit.

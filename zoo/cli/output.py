@@ -55,6 +55,9 @@ def output_options(function: F) -> F:
 def check(output: Output) -> None:
     """Find out before a long run whether the report can be written.
 
+    Args:
+        output: What the user asked for.
+
     Raises:
         BadFormat: No such format.
         OutputError: The file's folder is missing, or not writable.
@@ -77,6 +80,10 @@ def check(output: Output) -> None:
 
 def emit(report: Report, output: Output) -> None:
     """Render a report and write it.
+
+    Args:
+        report: What to show.
+        output: How to show it, and where it goes.
 
     Raises:
         OutputError: The file cannot be written.
@@ -106,6 +113,10 @@ def emit(report: Report, output: Output) -> None:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that it is there whole or not at all.
+
+    Args:
+        path: The file; its folder is there.
+        text: What it holds, in UTF-8.
 
     Raises:
         OutputError: The system refused.

@@ -29,6 +29,9 @@ def conv_block(num_channels: int) -> nn.Sequential:
 
     Args:
         num_channels: Channels it adds.
+
+    Returns:
+        Norm, ReLU and a 3x3 convolution.
     """
     return nn.Sequential(
         nn.LazyBatchNorm2d(),
@@ -42,6 +45,9 @@ def bottleneck_block(num_channels: int) -> nn.Sequential:
 
     Args:
         num_channels: Channels it adds; the 1x1 has four times as many.
+
+    Returns:
+        Norm, ReLU and a 1x1 convolution, then norm, ReLU and a 3x3.
     """
     return nn.Sequential(
         nn.LazyBatchNorm2d(),
@@ -80,6 +86,9 @@ def transition_block(num_channels: int, *, bias: bool = True) -> nn.Sequential:
     Args:
         num_channels: Channels of the output.
         bias: Whether the convolution has one.
+
+    Returns:
+        Norm, ReLU, a 1x1 convolution and a 2x2 average pool.
     """
     return nn.Sequential(
         nn.LazyBatchNorm2d(),

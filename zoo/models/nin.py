@@ -26,6 +26,9 @@ def nin_block(
         kernel_size: Side of the first kernel, in pixels.
         strides: Step of the first kernel, in pixels.
         padding: Zeros around the image before the first, in pixels.
+
+    Returns:
+        The three convolutions, each with its ReLU.
     """
     return nn.Sequential(
         XavierConv2d(num_channels, kernel_size, stride=strides, padding=padding),

@@ -109,6 +109,9 @@ def stem(*, bias: bool) -> nn.Sequential:
 
     Args:
         bias: Whether the convolution has one.
+
+    Returns:
+        A 7x7 convolution, norm, ReLU and a 3x3 max pool.
     """
     return nn.Sequential(
         XavierConv2d(64, kernel_size=7, stride=2, padding=3, bias=bias),  # (B, 64, H / 2, W / 2)
@@ -123,6 +126,9 @@ def head(num_classes: int) -> nn.Sequential:
 
     Args:
         num_classes: Width of the output.
+
+    Returns:
+        A global average pool and a linear layer.
     """
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), XavierLinear(num_classes))
 

@@ -29,6 +29,9 @@ def vgg_block(num_convs: int, num_channels: int) -> nn.Sequential:
     Args:
         num_convs: Convolutions in the block.
         num_channels: Channels of each.
+
+    Returns:
+        The convolutions, each with its ReLU, and a 2x2 max pool.
     """
     layers: list[nn.Module] = []
     for _ in range(num_convs):

@@ -46,6 +46,9 @@ def render(  # noqa: PLR0913 - each is a word of the command line
         sort: A column: largest figures first, words in order. Makes a flat table of a tree.
         ascii: Whether to keep to ASCII, for terminals that show nothing else.
 
+    Returns:
+        The whole report, without a newline at its end.
+
     Raises:
         BadFormat: No view writes `fmt`.
         UnknownColumn: The report has no such column.

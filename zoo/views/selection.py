@@ -66,6 +66,9 @@ def select(
         depth: Deepest level that is kept; rows without a depth are all kept.
         sort: A column's name; None keeps the order of the calls.
 
+    Returns:
+        The rows and columns that are left, and whether they are still a tree.
+
     Raises:
         UnknownColumn: The report has no such column.
     """

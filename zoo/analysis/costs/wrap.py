@@ -32,6 +32,9 @@ def from_flop_counter(fn: Callable[..., Any]) -> CostFormula:
     Args:
         fn: Takes shapes and other arguments, and `out_shape=`; returns FLOPs.
 
+    Returns:
+        A formula that calls `fn` with shapes and gives MACs.
+
     >>> def scale_flop(x_shape, *, out_shape=None):
     ...     return 2 * x_shape[0]
     >>> from_flop_counter(scale_flop)((TensorSpec((8, 3)),), (TensorSpec((8, 3)),))
@@ -54,6 +57,9 @@ def from_fvcore(fn: Callable[[list[Any], list[Any]], Any]) -> CostFormula:
     Args:
         fn: Takes the values that an operator reads and writes in a traced graph.
 
+    Returns:
+        A formula that calls `fn` with such values and gives MACs.
+
     >>> def handle(inputs, outputs):
     ...     return {"rows": inputs[0].type().sizes()[0]}
     >>> from_fvcore(handle)((TensorSpec((8, 3)),), ())
@@ -71,6 +77,9 @@ def pointwise_from_fvcore(fn: Callable[[list[Any], list[Any]], Any]) -> CostForm
 
     Args:
         fn: Takes the values that an operator reads and writes in a traced graph.
+
+    Returns:
+        A formula that gives a `Cost`: pointwise FLOPs, and bytes read and written once.
 
     >>> def handle(inputs, outputs):
     ...     return 4 * inputs[0].type().sizes()[0]

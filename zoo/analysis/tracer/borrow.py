@@ -149,10 +149,12 @@ def borrowed(
     Args:
         model: Any module.
         training: False puts every module in evaluation mode. True leaves the flags of a model whose
-        root
-            is in training mode, so that norms which the user froze stay frozen, and sets all
+            root is in training mode, so that norms which the user froze stay frozen, and sets all
             otherwise.
         dtype: What floating point tensors are cast to; None leaves them.
+
+    Yields:
+        None: Nothing; the model itself is changed.
     """
     modules = list(model.modules())
     kept = [_Kept(module) for module in modules]

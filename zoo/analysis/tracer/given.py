@@ -31,6 +31,13 @@ class Maker:
     def make(self, value: Any) -> Any:
         """A shape, word, spec, array or real tensor as a tensor of the run; nests keep their form.
 
+        Args:
+            value: One of these, or a container of them.
+
+        Returns:
+            A blank tensor, or a container of the same class with its items made; any other value
+            as it is.
+
         Raises:
             InputError: A word or shape that is none.
         """
@@ -122,6 +129,11 @@ def wants(model: nn.Module) -> str:
 
 def check_fits(model: nn.Module, positional: Sequence[Any], named: Mapping[str, Any]) -> None:
     """Check that `forward` takes these inputs.
+
+    Args:
+        model: The module whose `forward` is asked.
+        positional: Inputs by position.
+        named: Inputs by name.
 
     Raises:
         InputError: Too few or many, or a name that it does not take.

@@ -33,6 +33,9 @@ def run(mode: BlankMode, func: HigherOrderOperator, args: Any, kwargs: Any) -> A
         args: Its arguments.
         kwargs: Its arguments by name.
 
+    Returns:
+        What the operator returns; of `cond`, what the branch taken returns.
+
     Raises:
         NotImplementedError: It is none of those known here.
     """

@@ -78,6 +78,9 @@ class Hints:
             code: The operation.
             default: What it is taken to find when the caller says nothing.
             most: The most that it can find.
+
+        Returns:
+            The caller's answer, kept between 0 and `most`, or else `default`.
         """
         line = line_of_caller()
         answer = self._callers_answer(code, line)

@@ -173,6 +173,12 @@ def _written(
 def unwrapped(model: nn.Module) -> nn.Module:
     """The user's module inside `torch.compile` and data-parallel wrappers.
 
+    Args:
+        model: A module, wrapped or not.
+
+    Returns:
+        The innermost of them; `model` where it is not wrapped.
+
     Raises:
         InputError: No module.
     """
@@ -190,6 +196,12 @@ def unwrapped(model: nn.Module) -> nn.Module:
 def device_name(device: str) -> str:
     """`cuda:0` of `cuda`.
 
+    Args:
+        device: A word that torch knows: `cpu`, `cuda`, `cuda:1`.
+
+    Returns:
+        The device with its index, 0 where none was said; `cpu` for `cpu` and `meta`.
+
     Raises:
         InputError: torch knows no such device.
     """
@@ -204,6 +216,12 @@ def device_name(device: str) -> str:
 
 def torch_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
     """A floating point dtype by name.
+
+    Args:
+        dtype: A name, such as `bfloat16` or `half`, or the dtype itself.
+
+    Returns:
+        Torch's dtype; None for None.
 
     Raises:
         InputError: No floating point dtype is called so.

@@ -155,11 +155,7 @@ def _layer_norm(tensor: Tensor, shape: list[int], weight: Any, bias: Any, _: flo
 
 
 def _same_dtype(left: Tensor, right: Tensor) -> None:
-    """Torch's real kernels refuse two dtypes; its meta kernels do not.
-
-    Raises:
-        RuntimeError: As torch's kernels do.
-    """
+    """Raise RuntimeError for two dtypes, as torch's real kernels do; its meta kernels do not."""
     if left.dtype != right.dtype:
         raise RuntimeError(
             f"expected operands of one dtype, but got {left.dtype} and {right.dtype}"
