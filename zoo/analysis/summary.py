@@ -53,6 +53,7 @@ COLUMNS = (
     ),
     Column("bytes_read", "B", "Bytes of the operators' operands."),
     Column("bytes_written", "B", "Bytes of the operators' results."),
+    Column("kernel_size", "", "Lengths of a convolution's kernel, as its weight has them."),
     Column("training", "", "Whether the module was in training mode."),
 )
 
@@ -110,11 +111,15 @@ class _Holders:
         self.of_call: dict[int, list[Parameter]] = defaultdict(list)
         self.uncalled: dict[tuple[int, str], list[Parameter]] = defaultdict(list)
         self.tied_elsewhere: set[str] = set()
+        self.kernel: dict[str, list[int]] = {}
         for parameter in trace.parameters:
             self._place(parameter)
 
     def _place(self, parameter: Parameter) -> None:
         owners = [name.rpartition(".")[0] for name in parameter.names]
+        for owner, name in zip(owners, parameter.names, strict=True):
+            if name.endswith("weight") and len(parameter.spec.shape) > 2:
+                self.kernel[self.canonical.get(owner, owner)] = list(parameter.spec.shape[2:])
         paths = list(dict.fromkeys(self.canonical.get(owner, owner) for owner in owners))
         called = sorted((self.first_call[path], path) for path in paths if path in self.first_call)
         if called:
@@ -207,6 +212,7 @@ def _rows(
             "output_shape": _shapes(call.outputs),
             "output_dtype": call.outputs[0].dtype if call.outputs else None,
             **_cells(figures[call.index]),
+            "kernel_size": holders.kernel.get(call.module),
             "training": call.training,
             "marks": marks,
         }
@@ -251,6 +257,7 @@ def _uncalled_row(path: str, kind: str, call: ModuleCall, figures: _Figures) -> 
         "output_shape": None,
         "output_dtype": None,
         **_cells(figures),
+        "kernel_size": None,
         "training": None,
         "marks": marks,
     }
