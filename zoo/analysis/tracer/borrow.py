@@ -32,10 +32,12 @@ class Twins:
 
     Args:
         dtype: What floating point tensors are cast to; None leaves them.
+        device: Where parameters and buffers are said to lie. What a module keeps outside these
+            stays on the CPU, as it does when a module is moved.
     """
 
-    def __init__(self, dtype: torch.dtype | None = None) -> None:
-        self.dtype = dtype
+    def __init__(self, dtype: torch.dtype | None = None, device: str = "cpu") -> None:
+        self.dtype, self.device = dtype, device
         self._twins: dict[int, tuple[Tensor, Tensor]] = {}
 
     def of(self, tensor: Tensor) -> Tensor:
@@ -68,7 +70,7 @@ class Twins:
             return twin
         small = tensor.device.type == "cpu" and tensor.numel() <= KEEPS_DATA
         if small and not tensor.is_floating_point() and not tensor.is_complex():
-            return tensor.detach().clone()
+            return self._placed(tensor.detach().clone(), self.device)
         return blank_like(tensor, self._cast(tensor)).requires_grad_(
             tensor.requires_grad and tensor.is_leaf
         )
@@ -77,15 +79,17 @@ class Twins:
         """The twin of a tensor that is no parameter or buffer; a small one keeps its data."""
         if id(tensor) in self._twins or isinstance(tensor, nn.Parameter) or is_lazy(tensor):
             return self.of(tensor)
-        if (
-            tensor.device.type == "cpu"
-            and tensor.numel() <= KEEPS_DATA
-            and tensor.layout == torch.strided
-        ):
+        on_cpu = tensor.device.type == "cpu"
+        if on_cpu and tensor.numel() <= KEEPS_DATA and tensor.layout == torch.strided:
             twin = tensor.detach().clone()
             self._twins[id(tensor)] = (tensor, twin)
             return twin
-        return self.of(tensor)
+        return self._placed(self.of(tensor), "cpu") if on_cpu else self.of(tensor)
+
+    def _placed(self, twin: Tensor, place: str) -> Tensor:
+        if self.device != "cpu":
+            twin._zoo_device = place  # type: ignore[attr-defined]
+        return twin
 
 
 def _replaced(value: Any, twins: Twins, depth: int = 0) -> Any:
@@ -142,7 +146,7 @@ def _replace_in(module: nn.Module, twins: Twins) -> None:
 
 @contextmanager
 def borrowed(
-    model: nn.Module, *, training: bool, dtype: torch.dtype | None = None
+    model: nn.Module, *, training: bool, dtype: torch.dtype | None = None, device: str = "cpu"
 ) -> Iterator[None]:
     """Inside, the model holds blank twins; afterwards it is as it was.
 
@@ -152,6 +156,7 @@ def borrowed(
             root is in training mode, so that norms which the user froze stay frozen, and sets all
             otherwise.
         dtype: What floating point tensors are cast to; None leaves them.
+        device: Where parameters and buffers are said to lie.
 
     Yields:
         None: Nothing; the model itself is changed.
@@ -160,7 +165,7 @@ def borrowed(
     kept = [_Kept(module) for module in modules]
     keep_flags = training and model.training
     try:
-        twins = Twins(dtype)
+        twins = Twins(dtype, device)
         for module in modules:
             _replace_in(module, twins)
             if not keep_flags:

@@ -94,7 +94,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
         answers = Hints(hints)
         recorder = Recorder(model, costs, progress)
         mode = BlankMode(answers, recorder, place)
-        with borrowed(model, training=training, dtype=cast):
+        with borrowed(model, training=training, dtype=cast, device=place):
             error = _forward(model, args, options, recorder, mode)
             trace = _written(model, args, options, recorder, answers, error)
         return replace(trace, model=info or ModelInfo(type(model).__name__)), error
