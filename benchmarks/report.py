@@ -141,16 +141,16 @@ def _profile(row: Row) -> str:
         [
             f"`{one['function']}`",
             f"{one['calls']:,}",
-            f"{one['own_seconds']:.4f}",
-            f"{one['total_seconds']:.4f}",
+            f"{one['own_seconds']:.5f}",
+            f"{one['total_seconds']:.5f}",
         ]
         for one in found["top_by_own_time"]
     ]
     return "\n\n".join(
         (
             f"### Profile of zoo: {row['model']} ({row['ratio']:.2f} times torchinfo)",
-            f"zoo recorded {row['operators']:,} operators in Python, one by one; torchinfo sees "
-            f"{row['module_calls']:,} module calls and lets torch compute in compiled code. "
+            f"zoo recorded in Python, one by one, operators: {row['operators']:,}. torchinfo hooks module "
+            f"calls ({row['module_calls']:,}) and lets torch compute in compiled code. "
             f"Own time under the profiler ({found['seconds']:.4f} s): {shares}. "
             f"Garbage collection took {found['garbage_collection_seconds']:.4f} s of it.",
             table(["function", "calls", "own s", "with callees s"], rows),

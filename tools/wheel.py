@@ -53,7 +53,7 @@ def main() -> None:
                 sys.exit(f"the summary would run from the checkout ({place}), not from the wheel")
             report = json.loads(python(*SUMMARY, cwd=Path(folder)))
         finally:
-            python(*pip, "--no-build-isolation", "-e", str(ROOT))
+            python(*pip, "-e", str(ROOT))
     print(
         f"{wheel.name}: {files} files; googlenet has {report['totals']['macs']:,} MACs from {place}"
     )
