@@ -149,8 +149,8 @@ def _profile(row: Row) -> str:
     return "\n\n".join(
         (
             f"### Profile of zoo: {row['model']} ({row['ratio']:.2f} times torchinfo)",
-            f"zoo recorded in Python, one by one, operators: {row['operators']:,}. torchinfo hooks module "
-            f"calls ({row['module_calls']:,}) and lets torch compute in compiled code. "
+            f"zoo recorded in Python, one by one, operators: {row['operators']:,}. torchinfo "
+            f"hooks module calls ({row['module_calls']:,}) and lets torch compute in C++. "
             f"Own time under the profiler ({found['seconds']:.4f} s): {shares}. "
             f"Garbage collection took {found['garbage_collection_seconds']:.4f} s of it.",
             table(["function", "calls", "own s", "with callees s"], rows),

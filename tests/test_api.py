@@ -175,3 +175,9 @@ def test_a_hint_must_be_a_number(number: float) -> None:
 def test_a_trace_says_what_made_it() -> None:
     trace = zoo.trace("lenet")
     assert set(trace.versions) == {"python", "torch", "zoo"}
+
+
+def test_a_run_that_breaks_is_reminded_of_the_default_input() -> None:
+    failure = zoo.trace("torchvision/vit_b_16", (1, 3, 96, 96)).failure
+    assert failure is not None
+    assert failure.hint == "The default input is 1,3,224,224."

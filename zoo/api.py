@@ -7,7 +7,7 @@ report.totals["macs"]; print(report); report.to_json(); report.to_frame()
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,7 +108,7 @@ def trace(  # noqa: PLR0913 - the contract's arguments
     else:
         module, info, default = model, None, None
     given = inputs or (() if kwargs else _words(default))
-    return run(
+    found = run(
         module,
         given,
         kwargs=kwargs,
@@ -121,6 +121,15 @@ def trace(  # noqa: PLR0913 - the contract's arguments
         hints=hints,
         progress=progress,
     )
+    return _reminded(found, default) if inputs else found
+
+
+def _reminded(found: Trace, default: str | tuple[str, ...] | None) -> Trace:
+    """A trace that broke on other inputs than the default, with a word on the default."""
+    if found.failure is None or found.failure.hint is not None or default is None:
+        return found
+    hint = f"The default input is {' and '.join(_words(default))}."
+    return replace(found, failure=replace(found.failure, hint=hint))
 
 
 def summary(model: str | nn.Module | Trace, *inputs: Any, **options: Any) -> Report:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -174,3 +175,15 @@ def test_weights_are_not_read() -> None:
 
     trace = run(Asks(), [(1, 2)])
     assert [op.op for op in trace.ops][-1] == "aten.mul.Tensor"
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_garbage_collection_is_as_before(on: bool) -> None:
+    before = gc.isenabled()
+    (gc.enable if on else gc.disable)()
+    try:
+        run(stateful(), [(3, 4)])
+        run(stateful(), [(3, 5)])
+        assert gc.isenabled() == on
+    finally:
+        (gc.enable if before else gc.disable)()

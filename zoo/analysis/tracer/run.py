@@ -25,7 +25,7 @@ from zoo.analysis.records import (
     TensorSpec,
     Trace,
 )
-from zoo.analysis.skeleton import random_state_kept
+from zoo.analysis.skeleton import garbage_kept, random_state_kept
 from zoo.analysis.tracer import given
 from zoo.analysis.tracer.borrow import borrowed
 from zoo.analysis.tracer.devices import DeviceMode
@@ -99,9 +99,10 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
             trace = _written(model, args, options, recorder, answers, error)
         return replace(trace, model=info or ModelInfo(type(model).__name__)), error
 
-    trace, error = attempt()
-    if type(error).__module__.startswith("torch._dynamo"):
-        trace, _ = attempt()  # now that torch._dynamo is loaded, `_eagerly` can turn it off
+    with garbage_kept():
+        trace, error = attempt()
+        if type(error).__module__.startswith("torch._dynamo"):
+            trace, _ = attempt()  # now that torch._dynamo is loaded, `_eagerly` can turn it off
     return trace
 
 
