@@ -10,8 +10,14 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from zoo.analysis.skeleton import skeleton, weight_bytes
+from zoo.analysis.skeleton import skeleton
 from zoo.analysis.tracer.run import run
+
+
+def weight_bytes(model: nn.Module) -> int:
+    """Bytes of parameters and buffers that hold data in memory."""
+    held = [*model.parameters(), *model.buffers()]
+    return sum(t.numel() * t.element_size() for t in held if not t.is_meta and t.numel())
 
 
 @pytest.mark.filterwarnings("ignore:The default weight initialization:FutureWarning")

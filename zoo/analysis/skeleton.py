@@ -80,12 +80,6 @@ def skeleton(build: Callable[[], T]) -> T:
         return build()
 
 
-def weight_bytes(model: nn.Module) -> int:
-    """Bytes of parameters and buffers that hold data in memory."""
-    held = [*model.parameters(), *model.buffers()]
-    return sum(t.numel() * t.element_size() for t in held if not t.is_meta and t.numel())
-
-
 def materialise(model: nn.Module, words: Sequence[str]) -> None:
     """Give lazy layers their parameters by one run on zeros; leave other models alone.
 

@@ -135,10 +135,6 @@ class Paths:
                 self.modules.append(module)
             self.of.setdefault(id(module), []).append(path)
 
-    def first(self, module: nn.Module) -> str:
-        """The module's path in `named_modules`."""
-        return self.of[id(module)][0]
-
     def reached(self, module: nn.Module, around: _Open | None) -> str:
         """The path by which the call `around` reaches `module`, the n-th name at the n-th call."""
         names = self.of.get(id(module))
