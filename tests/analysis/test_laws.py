@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from tests.fingerprint import fingerprint
 from tests.strategies import WIDTH, models
 from zoo.analysis.jsonform import dumps, loads
 from zoo.analysis.records import Trace
@@ -105,6 +106,14 @@ def test_analysing_twice_is_the_same_and_json_loses_nothing(model: nn.Module) ->
     again = loads(dumps(trace), Trace)
     assert again == trace
     assert summary(again) == summary(trace)
+
+
+@given(models, st.booleans(), st.sampled_from([WIDTH, WIDTH + 1]))
+def test_the_model_is_untouched(model: nn.Module, train: bool, width: int) -> None:
+    """Also where the width does not fit and the run breaks."""
+    before = fingerprint(model)
+    run(model, [(2, width)], training=train)
+    assert fingerprint(model) == before
 
 
 @given(models)
