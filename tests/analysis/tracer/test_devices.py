@@ -145,3 +145,37 @@ def test_what_lies_outside_buffers_stays_behind(size: int) -> None:
 def test_an_unknown_device() -> None:
     with pytest.raises(InputError, match="torch knows no such device"):
         run(nn.Linear(4, 4), [(2, 4)], device="gpu")
+
+
+@pytest.mark.parametrize("default", ["meta", "cpu"])
+def test_torchs_default_device_changes_nothing(default: str) -> None:
+    class Asks(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            steps = torch.arange(4)
+            return x[:, : int(x.sum() > 0) + int(steps.max())]
+
+    plain = run(Asks(), [(2, 100)])
+    torch.set_default_device(default)
+    try:
+        depth = torch._C._len_torch_function_stack()
+        again = run(Asks(), [(2, 100)])
+        attention = run(nn.MultiheadAttention(8, 2), [(5, 1, 8)] * 3)
+        assert torch._C._len_torch_function_stack() == depth
+    finally:
+        torch.set_default_device(None)
+    assert attention.failure is None
+    assert again.outputs == plain.outputs
+    assert [str(spec) for spec in again.outputs or ()] == ["f32[2,4]"]
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_inference_mode_changes_nothing(inside: bool) -> None:
+    class Asks(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.inference_mode(inside):
+                size = int(x.sum() > 0) + int(x.max().item()) + (1 if x.min() > 0 else 0)
+            return x[:, :size]
+
+    with torch.inference_mode(not inside):
+        trace = run(Asks(), [(2, 100)])
+    assert [str(spec) for spec in trace.outputs or ()] == ["f32[2,3]"]

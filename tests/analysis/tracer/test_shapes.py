@@ -183,10 +183,15 @@ def test_pooling(size: Any, reach: int, step: int, pad: int, gap: int, ceil: boo
     ]
     for name, options in calls:
         mine = RULES[name](x.to("meta"), *options)
-        if mine is not NotImplemented:
-            real = kernel(name)(x, *options)
-            first = mine[0] if isinstance(mine, tuple) else mine
-            assert first.shape == (real[0] if isinstance(real, tuple) else real).shape
-        else:
-            with pytest.raises(RuntimeError):
-                kernel(name)(x, *options)
+        if mine is NotImplemented:
+            continue  # torch is asked, which raises or knows better
+        real = kernel(name)(x, *options)
+        first = mine[0] if isinstance(mine, tuple) else mine
+        assert first.shape == (real[0] if isinstance(real, tuple) else real).shape
+
+
+def test_pooling_is_mostly_answered() -> None:
+    x = blank((2, 3, 8, 8), torch.float32)
+    assert agrees("max_pool2d_with_indices.default", x, [3], [2], [1], [1], True)
+    assert agrees("avg_pool2d.default", x, [2], [2])
+    assert agrees("_adaptive_avg_pool2d.default", x, [1, 1])

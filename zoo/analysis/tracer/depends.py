@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from zoo.analysis.tracer.blank import META, blank_like
+from zoo.analysis.tracer.blank import CPU, META, blank_like
 from zoo.analysis.tracer.hints import FEW, broadcast_numel
 
 if TYPE_CHECKING:
@@ -135,10 +135,10 @@ def _pack_padded_sequence(mode: BlankMode, args: Any, _: Mapping[str, Any]) -> A
     steps = padded.shape[1 if batch_first else 0]
     if mode.is_blank(lengths):
         longest = mode.hints.size("sequence_length", steps, steps)
-        lengths = torch.full(lengths.shape, longest, dtype=torch.int64)
+        lengths = torch.full(lengths.shape, longest, dtype=torch.int64, device=CPU)
     sizes = [int((lengths > step).sum()) for step in range(int(lengths.max()))]
     data = torch.empty((int(lengths.sum()), *padded.shape[2:]), dtype=padded.dtype, device=META)
-    return data, torch.tensor(sizes, dtype=torch.int64)
+    return data, torch.tensor(sizes, dtype=torch.int64, device=CPU)
 
 
 def _nothing(_: BlankMode, __: Any, ___: Mapping[str, Any]) -> None:

@@ -63,6 +63,14 @@ _LEGACY = {
     torch.bool: "Bool",
 }
 """Names that `Tensor.type()` gives dtypes."""
+_SCALARS = {
+    torch.Tensor.item: None,
+    torch.Tensor.__bool__: bool,
+    torch.Tensor.__int__: int,
+    torch.Tensor.__float__: float,
+    torch.Tensor.__index__: int,
+}
+"""Ways to read a tensor's one value, and what each makes of it."""
 _FROM_DATA = {torch.tensor, torch.as_tensor, torch.asarray, torch.scalar_tensor}
 _TO_KIND = {
     getattr(torch.Tensor, kind): kind
@@ -98,6 +106,7 @@ class DeviceMode(TorchFunctionMode):
             torch.Tensor.pin_memory: lambda tensor, *_, **__: tensor,
             torch.Tensor.is_pinned: lambda *_, **__: False,
         }
+        self._special.update({read: self._scalar(read, kind) for read, kind in _SCALARS.items()})
         self._special.update({get: self._flag(kind) for get, kind in _FLAGS.items()})
         self._special.update({move: self._move(kind) for move, kind in _TO_KIND.items()})
 
@@ -120,7 +129,13 @@ class DeviceMode(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
     def _through(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Call a Python function of torch's; the mode is on again from its first operator."""
+        """Call a Python function of torch's; the mode is on again from its first operator.
+
+        Not where the user has a mode of their own (`torch.set_default_device`): modes are a stack,
+        and theirs would be taken off in the place of ours.
+        """
+        if torch._C._len_torch_function_stack():
+            return func(*args, **kwargs)
         outer = self.blank.resume
         self.blank.wait_for(self)
         try:
@@ -267,6 +282,20 @@ class DeviceMode(TorchFunctionMode):
         self.blank.hints.taken_as_ones(asked)
         with self.blank.unseen():
             return self.blank.stand_in(tensor)
+
+    def _scalar(self, read: Any, kind: Any) -> Callable[..., Any]:
+        """`.item()` and the like. `BlankMode` answers them, but not in inference mode."""
+
+        def answer(tensor: Tensor) -> Any:
+            asks = torch.is_inference_mode_enabled() and tensor.numel() == 1
+            if not asks or not self.blank.is_blank(tensor):
+                return read(tensor)
+            with self.blank.unseen():
+                value = self.blank.stand_in(tensor).item()
+            value = self.blank.hints.value("item", value)
+            return value if kind is None else kind(value)
+
+        return answer
 
     def _numpy(self, tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
         values = self._values(tensor, "numpy")

@@ -174,8 +174,10 @@ class BlankMode(TorchDispatchMode):
         """Data for a tensor that may have none: its own, its stand-in values, or ones."""
         if not self.is_blank(tensor):
             return tensor
-        value = getattr(tensor, "_zoo_value", None)
-        return torch.ones(tensor.shape, dtype=tensor.dtype) if value is None else value
+        value: Tensor | None = getattr(tensor, "_zoo_value", None)
+        if value is None:
+            return torch.ones(tensor.shape, dtype=tensor.dtype, device=CPU)
+        return value
 
     def _name(self, func: Any) -> str:
         name = self._names.get(func)
@@ -200,7 +202,7 @@ class BlankMode(TorchDispatchMode):
         """Whole numbers that torch's own code is about to write into by address (lengths)."""
         if factory_numel("empty", args) > KEEPS_DATA:
             return torch.empty(*args, dtype=kwargs["dtype"], device=META)
-        return torch.zeros(*args, dtype=kwargs["dtype"])
+        return torch.zeros(*args, dtype=kwargs["dtype"], device=CPU)
 
     def _make(self, func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> Any:
         """A factory: small results have data."""
@@ -295,7 +297,7 @@ class BlankMode(TorchDispatchMode):
                 "register one with torch.library.register_fake"
             )
         zeros, options = replace_tensors(
-            (args, kwargs), lambda t: torch.zeros(t.shape, dtype=t.dtype)
+            (args, kwargs), lambda t: torch.zeros(t.shape, dtype=t.dtype, device=CPU)
         )
         if options.get("device") is not None:
             options = {**options, "device": CPU}

@@ -86,8 +86,9 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
     named = {**named, **(kwargs or {})}
     given.check_fits(model, positional, named)
     maker = given.Maker(cast or given.input_dtype(model), cast, place)
-    args = [maker.make(value) for value in positional]
-    options = {name: maker.make(value) for name, value in named.items()}
+    with torch.inference_mode(mode=False):
+        args = [maker.make(value) for value in positional]
+        options = {name: maker.make(value) for name, value in named.items()}
     costs = Formulas(table(DEFAULT, plugin_formulas or {}, formulas or {}), formulas or {})
 
     def attempt() -> tuple[Trace, Exception | None]:
@@ -99,7 +100,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
             trace = _written(model, args, options, recorder, answers, error)
         return replace(trace, model=info or ModelInfo(type(model).__name__)), error
 
-    with garbage_kept():
+    with garbage_kept(), torch.inference_mode(mode=False):
         trace, error = attempt()
         if type(error).__module__.startswith("torch._dynamo"):
             trace, _ = attempt()  # now that torch._dynamo is loaded, `_eagerly` can turn it off
