@@ -61,12 +61,12 @@ def hints_of(words: tuple[str, ...]) -> dict[str, float]:
 @output_options
 @click.pass_context
 def summary(ctx: click.Context, /, model: str, fmt: str, path: str | None, **options: Any) -> None:
-    r"""Shapes, parameters and MACs of MODEL, layer by layer.
+    """Shapes, parameters and MACs of MODEL, layer by layer.
 
     \b
     zoo summary googlenet --input 1,1,96,96
     zoo summary ./net.py:Net --input 1,3,32,32 --depth 2 --format md
-    """
+    """  # noqa: D301 - click wants the character itself
     ctx.exit(run(model, fmt, path, **options))
 
 

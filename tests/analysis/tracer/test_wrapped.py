@@ -86,3 +86,79 @@ def test_stft_with_a_window_of_its_own() -> None:
     trace = run(Calls(spectrum), [(2, 64)])
     assert trace.outputs is not None
     assert str(trace.outputs[0]) == "c64[2,9,17]"
+
+
+def test_a_module_copied_in_the_forward_pass() -> None:
+    import copy
+
+    trace = run(Calls(lambda layer, x: copy.deepcopy(layer)(x)), [(2, 8)])
+    assert trace.failure is None, trace.failure
+    assert summary(trace).totals["macs"] == 128
+    assert trace.calls[1].type == "Linear"
+
+
+def test_jacobians() -> None:
+    trace = run(Calls(lambda layer, x: torch.func.jacrev(layer)(x[0])), [(2, 8)])
+    assert trace.failure is None, trace.failure
+    assert trace.outputs is not None
+    assert trace.outputs[0].shape == (8, 8)
+    assert torch._C._len_torch_function_stack() == 0
+
+
+def test_gradients_of_a_real_input() -> None:
+    def slope(layer: nn.Module, x: Tensor) -> Tensor:
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            return torch.autograd.grad(layer(x).sum(), x)[0]
+
+    for given in (torch.randn(2, 8), (2, 8)):
+        trace = run(Calls(slope), [given])
+        assert trace.failure is None, trace.failure
+
+
+def test_packed_sequences_on_an_accelerator() -> None:
+    class Packed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cells = nn.LSTM(8, 16, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            lengths = torch.tensor([5, 3, 2])
+            packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True)
+            return nn.utils.rnn.pad_packed_sequence(self.cells(packed)[0], batch_first=True)[0]
+
+    for device in ("cpu", "cuda"):
+        trace = run(Packed(), [(3, 5, 8)], device=device)
+        assert trace.failure is None, trace.failure
+        assert summary(trace).totals["macs"] == 10 * 4 * 16 * (8 + 16)
+
+
+@pytest.mark.parametrize("kind", ["cpu", "cuda"])
+def test_autocast_is_said(kind: str) -> None:
+    def cast(layer: nn.Module, x: Tensor) -> Any:
+        with torch.autocast(kind, torch.bfloat16):
+            return layer(x)
+
+    for given in (torch.randn(2, 8), (2, 8)):
+        trace = run(Calls(cast), [given])
+        assert trace.failure is None, trace.failure
+        assert [note.code for note in trace.notes] == ["autocast"]
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), MemoryError()])
+def test_what_ends_a_run_is_a_failure(error: BaseException) -> None:
+    def stop(_: nn.Module, __: Tensor) -> None:
+        raise error
+
+    failure = run(Calls(stop), [(2, 8)]).failure
+    assert failure is not None
+    assert type(error).__name__ in failure.message
+
+
+def test_nested_tensors_are_refused() -> None:
+    def nest(layer: nn.Module, x: Tensor) -> Any:
+        return layer(torch.nested.nested_tensor([x[0], x[1][:2]], layout=torch.jagged))
+
+    failure = run(Calls(nest), [(2, 5, 8)]).failure
+    assert failure is not None
+    assert "nested tensors" in failure.message

@@ -138,7 +138,9 @@ def _pack_padded_sequence(mode: BlankMode, args: Any, _: Mapping[str, Any]) -> A
         lengths = torch.full(lengths.shape, longest, dtype=torch.int64, device=CPU)
     sizes = [int((lengths > step).sum()) for step in range(int(lengths.max()))]
     data = torch.empty((int(lengths.sum()), *padded.shape[2:]), dtype=padded.dtype, device=META)
-    return data, torch.tensor(sizes, dtype=torch.int64, device=CPU)
+    counts = torch.tensor(sizes, dtype=torch.int64, device=CPU)
+    counts._zoo_device = "cpu"  # type: ignore[attr-defined]
+    return data, counts
 
 
 def _nothing(_: BlankMode, __: Any, ___: Mapping[str, Any]) -> None:

@@ -115,6 +115,8 @@ class DeviceMode(TorchFunctionMode):
     ) -> Any:  # torch's signature
         if self.blank.busy:
             return func(*args, **(kwargs or {}))
+        if torch.is_autocast_enabled("cpu"):
+            self.blank.autocast = True
         special = self._special.get(func)
         if special is not None:
             return special(*args, **(kwargs or {}))
@@ -141,7 +143,7 @@ class DeviceMode(TorchFunctionMode):
         try:
             return func(*args, **kwargs)
         finally:
-            if self.blank.resume is None:
+            if self.blank.resume is None and torch._C._len_torch_function_stack():
                 self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
             self.blank.wait_for(outer)
 

@@ -25,7 +25,7 @@ Wanted = tuple[str, str]
 """What the layer wants, and what to try."""
 
 
-def failure_of(error: Exception, model: nn.Module, recorder: Recorder) -> Failure:
+def failure_of(error: BaseException, model: nn.Module, recorder: Recorder) -> Failure:
     """Describe what ended the run.
 
     Args:

@@ -72,14 +72,18 @@ class Maker:
         return self.cast if self.cast is not None and dtype.is_floating_point else dtype
 
     def _twin(self, tensor: Tensor) -> Tensor:
-        """Blank, or with its data where that is small and may steer the run."""
+        """Blank; small whole numbers keep their data, and few others stand for themselves."""
         numel = tensor.numel()
         counts = not tensor.is_floating_point() and not tensor.is_complex()
-        if not tensor.is_meta and (numel <= SMALL or (counts and numel <= KEEPS_DATA)):
-            twin = tensor.detach().cpu().clone().to(self._cast(tensor.dtype))
+        known = not tensor.is_meta
+        if known and counts and numel <= KEEPS_DATA:
+            twin = tensor.detach().cpu().clone()
             twin._zoo_device = self.device  # type: ignore[attr-defined]
             return twin
-        return blank_like(tensor.detach(), self._cast(tensor.dtype))
+        blank = blank_like(tensor.detach(), self._cast(tensor.dtype))
+        if known and numel <= SMALL:
+            blank._zoo_value = tensor.detach().cpu().to(blank.dtype, copy=True)  # type: ignore[attr-defined]
+        return blank
 
 
 def is_shape(value: Any) -> bool:

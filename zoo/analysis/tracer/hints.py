@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FEW = 4
 """Distinct values that `unique` and the like are taken to find."""
+ONES = "ones, or what was computed from ones"
+REAL = "Give a real tensor of whole numbers to have its values."
 LOOP_LIMIT = 3_000
 """Questions at one line after which a loop is taken to be endless."""
 
@@ -48,7 +50,8 @@ class Hints:
                 hint = "Give a number from 0 on: --hint nonzero=100."
                 raise InputError(f"hint {place}", f"{number} stands for no size or value", hint)
         self.given = dict(given or {})
-        self.asked: dict[tuple[str, str | None], tuple[str, int]] = {}
+        self.asked: dict[tuple[str, str | None], tuple[str, str, int]] = {}
+        """(operation, line) -> first answer, last answer, how often it was asked."""
         self.used: set[str] = set()
 
     def _callers_answer(self, code: str, line: str | None) -> float | None:
@@ -63,13 +66,14 @@ class Hints:
         return None
 
     def _note(self, code: str, line: str | None, text: str) -> None:
-        times = self.asked.get((code, line), (text, 0))[1] + 1
+        first, _, before = self.asked.get((code, line), (text, text, 0))
+        times = before + 1
         if times > LOOP_LIMIT:
             raise EndlessLoopError(
                 f"{code} was asked for {LOOP_LIMIT:,} times at {line}: a loop that depends on "
                 f"values does not end with the value {text}"
             )
-        self.asked[code, line] = (text, times)
+        self.asked[code, line] = (first, text, times)
 
     def size(self, code: str, default: int, most: int) -> int:
         """How many elements a data-dependent operation finds.
@@ -99,7 +103,7 @@ class Hints:
     def taken_as_ones(self, code: str) -> None:
         """Note that a whole tensor's values were asked for."""
         line = line_of_caller()
-        self._note(code, line, "ones, or what was computed from ones")
+        self._note(code, line, ONES)
 
     def notes(self) -> tuple[Note, ...]:
         """One note for each operation and line."""
@@ -107,12 +111,14 @@ class Hints:
             Note(
                 "warning",
                 "data-dependent",
-                f"{code} depends on values, which a run without data does not know; taken as {text}"
-                + (f" (last of {times:,} times)" if times > 1 else "")
-                + ". Give another with --hint.",
+                f"{code} depends on values, which a run without data does not know; "
+                f"taken as {first}"
+                + (f", at last {last}" if last != first else "")
+                + (f" ({times:,} times). " if times > 1 else ". ")
+                + (REAL if first == ONES else "Give another with --hint."),
                 line,
             )
-            for (code, line), (text, times) in self.asked.items()
+            for (code, line), (first, last, times) in self.asked.items()
         )
 
     def unused(self) -> tuple[str, ...]:

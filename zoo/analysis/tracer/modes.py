@@ -106,6 +106,8 @@ class BlankMode(TorchDispatchMode):
         """Whether an operator is being handled, so that what is asked of a tensor is the truth."""
         self.resume: TorchFunctionMode | None = None
         """A function mode that is off, to be turned on after the running operator."""
+        self.autocast = False
+        """Whether the model had autocast on while it ran."""
         self.spoiled = Spoiled()
         self._names: dict[Any, str] = {}
         self._rules: dict[Any, shapes.Rule | None] = {}
@@ -342,5 +344,6 @@ class BlankMode(TorchDispatchMode):
         else:
             device = "cpu"
         for tensor in tensors_in(out):
-            if self.device_of(tensor) != device:
+            placed = asked is None and getattr(tensor, "_zoo_device", None) is not None
+            if not placed and self.device_of(tensor) != device:
                 tensor._zoo_device = device  # type: ignore[attr-defined]

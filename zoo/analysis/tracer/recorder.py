@@ -181,6 +181,8 @@ class Recorder:
         self.calls: dict[int, ModuleCall] = {}
         self.used: set[int] = set()
         """Addresses of the storages that operators read."""
+        self.autocast = False
+        """Whether the model turned autocast on."""
         self.on_zeros: Counter[str] = Counter()
         self.broken: tuple[BaseException, int, tuple[TensorSpec, ...]] | None = None
         """The exception that ended the innermost call, that call, and its inputs."""
@@ -193,6 +195,10 @@ class Recorder:
         self._adopted: list[nn.Module] = []
         """Modules that the forward pass made; held so that their addresses are not used again."""
         self._thread = get_ident()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Recorder:
+        """Itself: a model that copies a module of its own copies our hooks with it."""
+        return self
 
     def attach(self, mode: BlankMode, stack: ExitStack) -> None:
         """Hook every module of the model; `stack` takes the hooks off."""
@@ -216,6 +222,8 @@ class Recorder:
 
     def spec(self, tensor: Tensor) -> TensorSpec:
         """A tensor's description."""
+        if tensor.is_nested:
+            raise NotImplementedError("zoo does not trace nested tensors: they have no one shape")
         device = "cpu" if self._mode is None else self._mode.device_of(tensor)
         return TensorSpec(tuple(tensor.shape), dtype_name(tensor.dtype), device)
 

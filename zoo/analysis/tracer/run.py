@@ -91,7 +91,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
         options = {name: maker.make(value) for name, value in named.items()}
     costs = Formulas(table(DEFAULT, plugin_formulas or {}, formulas or {}), formulas or {})
 
-    def attempt() -> tuple[Trace, Exception | None]:
+    def attempt() -> tuple[Trace, BaseException | None]:
         answers = Hints(hints)
         recorder = Recorder(model, costs, progress)
         mode = BlankMode(answers, recorder, place)
@@ -123,13 +123,13 @@ def _forward(
     options: Mapping[str, Any],
     recorder: Recorder,
     mode: BlankMode,
-) -> Exception | None:
+) -> BaseException | None:
     """Run the model; returns what it raised."""
-    error: Exception | None = None
+    error: BaseException | None = None
     with ExitStack() as stack:
         stack.enter_context(random_state_kept())
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
+        caught = stack.enter_context(warnings.catch_warnings(record=True))
+        warnings.simplefilter("default")
         stack.enter_context(torch.no_grad())
         stack.enter_context(_eagerly())
         recorder.attach(mode, stack)
@@ -138,9 +138,12 @@ def _forward(
                 recorder.call(model, args, options)
         except FormulaError:
             raise
-        except Exception as raised:  # noqa: BLE001 - whatever a user's model raises is a finding
+        except (Exception, SystemExit) as raised:  # noqa: BLE001 - whatever a user's model raises is a finding
             error = raised
         recorder.unwind()
+        said = [str(one.message) for one in caught or ()]
+        off = any("autocast" in text or "User provided device_type" in text for text in said)
+        recorder.autocast = mode.autocast or off  # off: of a device that is not here
     return error
 
 
@@ -150,7 +153,7 @@ def _written(
     options: Mapping[str, Any],
     recorder: Recorder,
     answers: Hints,
-    error: Exception | None,
+    error: BaseException | None,
 ) -> Trace:
     """The trace of a run that is over; the model still holds what it ran with."""
     parameters, unknown = _parameters(recorder, model)
@@ -305,6 +308,11 @@ def _notes(recorder: Recorder, answers: Hints, unknown: Sequence[str]) -> tuple[
             f"{op} has no meta kernel; its output's shape is from a run on zeros ({times} times)."
         )
         notes.append(Note("info", "ran-on-zeros", text))
+    if recorder.autocast:
+        text = (
+            "autocast is not simulated: dtypes and bytes are those without it; MACs are the same."
+        )
+        notes.append(Note("warning", "autocast", text))
     if unknown:
         text = f"{len(unknown)} lazy parameters got no shape, since the run did not reach them: "
         shown = ", ".join(unknown[:5]) + (", ..." if len(unknown) > 5 else "")
