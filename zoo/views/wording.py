@@ -12,6 +12,8 @@ from zoo.views.units import Units, exact, figure, percent, unit_of
 if TYPE_CHECKING:
     from zoo.analysis.records import Column, Failure, InputSpec, Note, Report, Row
 
+MOST_SHAPES = 5
+"""Shapes of one cell that text and Markdown show; JSON and CSV have all."""
 COVERAGE = ("coverage", "coverage_bytes", "uncounted")
 """Totals that the coverage line says."""
 MOST_NOTES = 10
@@ -41,6 +43,18 @@ def listed(value: Sequence[Any]) -> str:
     return ("x" if any(isinstance(part, int) for part in value) else "; ").join(map(str, value))
 
 
+def brief(value: Sequence[Any]) -> str:
+    """`listed`, with the first shapes of many and how many there are besides.
+
+    >>> brief([[1, 6]] * 3), brief([[1, 6]] * 9)
+    ('1x6; 1x6; 1x6', '1x6; 1x6; 1x6; 1x6; 1x6 and 4 more')
+    """
+    rest = len(value) - MOST_SHAPES
+    if rest <= 1 or not all(isinstance(part, (list, tuple)) for part in value):
+        return listed(value)
+    return f"{listed(value[:MOST_SHAPES])} and {rest} more"
+
+
 def cell(row: Row, column: Column, units: Units) -> str:
     """A row's figure, with `>=` before what may be more."""
     value = row.get(column.name)
@@ -64,7 +78,7 @@ def words(value: Any) -> str:
         return "not known"
     if isinstance(value, Mapping):
         return ", ".join(f"{key}={words(part)}" for key, part in value.items())
-    return listed(value) if isinstance(value, (list, tuple)) else str(value)
+    return brief(value) if isinstance(value, (list, tuple)) else str(value)
 
 
 @dataclass(frozen=True, slots=True)
