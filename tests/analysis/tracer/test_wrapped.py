@@ -88,6 +88,17 @@ def test_stft_with_a_window_of_its_own() -> None:
     assert str(trace.outputs[0]) == "c64[2,9,17]"
 
 
+def test_istft_gives_the_signal_back() -> None:
+    def there_and_back(_: nn.Module, x: Tensor) -> Tensor:
+        window = torch.hann_window(16, device=x.device)
+        spectrum = torch.stft(x, 16, return_complex=True, window=window)
+        return torch.istft(spectrum, 16, window=window)
+
+    trace = run(Calls(there_and_back), [(2, 64)])
+    assert trace.failure is None, trace.failure
+    assert [str(spec) for spec in trace.outputs or ()] == ["f32[2,64]"]
+
+
 def test_a_module_copied_in_the_forward_pass() -> None:
     import copy
 

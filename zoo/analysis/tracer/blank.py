@@ -26,6 +26,9 @@ CPU = torch.device("cpu")
 KEEPS_DATA = 65_536
 """Most elements of a tensor that keeps its data."""
 
+SMALL = 64
+"""Most elements of a blank tensor that carries stand-in values."""
+
 RANDOM = frozenset(
     "rand rand_like randn randn_like randint randint_like randperm normal bernoulli multinomial "
     "poisson binomial native_dropout uniform rrelu_with_noise _standard_gamma "

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from zoo.analysis.tracer.blank import CPU, META, blank_like
+from zoo.analysis.tracer.blank import CPU, META, SMALL, blank_like
 from zoo.analysis.tracer.hints import FEW, broadcast_numel
 
 if TYPE_CHECKING:
@@ -122,7 +122,11 @@ def _value(mode: BlankMode, args: Any, _: Mapping[str, Any]) -> Any:
 
 
 def _equal(mode: BlankMode, args: Any, _: Mapping[str, Any]) -> bool:
-    return bool(mode.hints.value("equal", args[0].shape == args[1].shape))
+    left, right = args
+    alike = left.shape == right.shape
+    if alike and left.numel() <= SMALL:
+        alike = torch.equal(mode.stand_in(left), mode.stand_in(right))
+    return bool(mode.hints.value("equal", alike))
 
 
 def _nms(mode: BlankMode, args: Any, _: Mapping[str, Any]) -> Tensor:

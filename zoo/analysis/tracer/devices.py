@@ -20,8 +20,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from zoo.analysis.tracer import kernels
-from zoo.analysis.tracer.blank import blank_like, replace_tensors, tensors_in
-from zoo.analysis.tracer.modes import SMALL
+from zoo.analysis.tracer.blank import SMALL, blank_like, replace_tensors, tensors_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable

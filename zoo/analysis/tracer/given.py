@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from zoo.analysis.inputs import checked, parse
 from zoo.analysis.records import TensorSpec
-from zoo.analysis.tracer.blank import KEEPS_DATA, META, blank_like
-from zoo.analysis.tracer.modes import SMALL
+from zoo.analysis.tracer.blank import KEEPS_DATA, META, SMALL, blank_like
 from zoo.errors import InputError
 
 

@@ -25,6 +25,7 @@ from zoo.analysis.tracer.blank import (
     KEEPS_DATA,
     META,
     RANDOM,
+    SMALL,
     UNINITIALISED,
     Spoiled,
     blank_like,
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 
     from torch.overrides import TorchFunctionMode
 
-SMALL = 64
-"""Most elements of a blank tensor that carries stand-in values."""
 GROWS = 2_048
 """Elements of operands from which on a result's size is looked at before it is computed with data.
 """
