@@ -216,6 +216,8 @@ def _dtype(layer: nn.Module, inputs: tuple[TensorSpec, ...]) -> Wanted | None:
 def _general_hint(raised: str) -> str | None:
     if "must match" in raised or "broadcast" in raised or "shape" in raised or "size" in raised:
         return "Compare the shapes above it; an input of another size may fit (--input)."
+    if raised.startswith(("NotImplementedError", "SystemExit")):
+        return None
     if raised.startswith("EndlessLoopError"):
         return "Give the value at which it ends: --hint FILE:LINE=VALUE."
     if "does not require grad" in raised:
