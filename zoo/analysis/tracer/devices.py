@@ -36,7 +36,6 @@ _FLAGS = {
 _CHECKS_DEVICES = {
     getattr(torch._VF, name)
     for name in (
-        "lstm",
         "gru",
         "rnn_tanh",
         "rnn_relu",
@@ -76,6 +75,11 @@ _TO_KIND = {
     for kind in ("cuda", "cpu", "xpu", "hpu", "ipu", "mtia")
     if hasattr(torch.Tensor, kind)
 }
+
+
+def with_index(device: torch.device) -> str:
+    """`cuda:0` of `cuda`; `cpu`, of which there is one, stays as it is."""
+    return "cpu" if device.type == "cpu" else f"{device.type}:{device.index or 0}"
 
 
 class DeviceMode(TorchFunctionMode):
@@ -205,11 +209,7 @@ class DeviceMode(TorchFunctionMode):
             kind = torch.device(self.blank.device).type
             return f"{kind if kind != 'cpu' else 'cuda'}:{device}"
         device = torch.device(device)
-        if device.type == "meta":
-            return self.blank.device
-        if device.type == "cpu":
-            return "cpu"
-        return f"{device.type}:{device.index or 0}"
+        return self.blank.device if device.type == "meta" else with_index(device)
 
     def _placed(self, tensor: Tensor, place: str) -> Tensor:
         tensor._zoo_device = place  # type: ignore[attr-defined]

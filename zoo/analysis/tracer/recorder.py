@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, is_dataclass
 from dataclasses import fields as fields_of
+from functools import cache
 from threading import get_ident
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -31,19 +32,14 @@ from zoo.analysis.tracer.blank import replace_tensors, tensors_in
 from zoo.analysis.tracer.source import line_of_caller
 
 if TYPE_CHECKING:
-    from zoo.analysis.records import Note
     from zoo.analysis.tracer.modes import BlankMode
     from zoo.analysis.tracer.pricing import Formulas
 
-_DTYPES: dict[torch.dtype, str] = {}
 
-
+@cache
 def dtype_name(dtype: torch.dtype) -> str:
     """`float32` of `torch.float32`."""
-    name = _DTYPES.get(dtype)
-    if name is None:
-        name = _DTYPES[dtype] = str(dtype).removeprefix("torch.")
-    return name
+    return str(dtype).removeprefix("torch.")
 
 
 def nested_tensors(value: Any, depth: int = 0) -> Iterator[Tensor]:
@@ -370,10 +366,6 @@ class Recorder:
     def ran_on_zeros(self, func: Any) -> None:
         """Remember which operators have no meta kernel."""
         self.on_zeros[self._describe(func)[0]] += 1
-
-    def formula_notes(self) -> tuple[Note, ...]:
-        """What is to be said of formulas that do not work."""
-        return tuple(self.formulas.notes())
 
     def finished_calls(self) -> tuple[ModuleCall, ...]:
         """All calls, in the order in which they began."""

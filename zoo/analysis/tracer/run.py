@@ -16,6 +16,7 @@ from torch.nn.parameter import is_lazy
 import zoo
 from zoo.analysis.costs import DEFAULT
 from zoo.analysis.costs.base import CostFormula, table
+from zoo.analysis.inputs import dtype_of
 from zoo.analysis.records import (
     Buffer,
     InputSpec,
@@ -28,7 +29,7 @@ from zoo.analysis.records import (
 from zoo.analysis.skeleton import garbage_kept, random_state_kept
 from zoo.analysis.tracer import given
 from zoo.analysis.tracer.borrow import borrowed
-from zoo.analysis.tracer.devices import DeviceMode
+from zoo.analysis.tracer.devices import DeviceMode, with_index
 from zoo.analysis.tracer.failure import failure_of
 from zoo.analysis.tracer.hints import Hints
 from zoo.analysis.tracer.modes import BlankMode
@@ -166,7 +167,7 @@ def _written(
         parameters=parameters,
         buffers=_buffers(recorder, model),
         failure=failure_of(error, model, recorder) if error is not None else None,
-        notes=(*_notes(recorder, answers, unknown), *recorder.formula_notes()),
+        notes=(*_notes(recorder, answers, unknown), *recorder.formulas.notes()),
         versions={
             "python": platform.python_version(),
             "torch": torch.__version__,
@@ -216,7 +217,7 @@ def device_name(device: str) -> str:
         raise InputError(
             f"device {device!r}", "torch knows no such device", "Try cpu, cuda, cuda:1, mps or xpu."
         ) from None
-    return "cpu" if known.type in ("cpu", "meta") else f"{known.type}:{known.index or 0}"
+    return "cpu" if known.type == "meta" else with_index(known)
 
 
 def torch_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
@@ -231,8 +232,6 @@ def torch_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
     Raises:
         InputError: No floating point dtype is called so.
     """
-    from zoo.analysis.inputs import dtype_of
-
     if dtype is None:
         return None
     name = dtype_of(str(dtype), str(dtype))

@@ -16,25 +16,21 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from types import CodeType, TracebackType
+    from types import TracebackType
 
 TORCH = str(Path(torch.__file__).parent) + os.sep
 ZOO = str(Path(__file__).resolve().parents[2]) + os.sep
 ZOO_MODELS = ZOO + "models" + os.sep
 ENDS = (f"{ZOO}analysis{os.sep}tracer{os.sep}run.py", f"{ZOO}analysis{os.sep}skeleton.py")
 """Files that call the user's model: whoever called them is not part of it."""
-_FOREIGN: dict[CodeType, bool] = {}
 
 
-def is_foreign(code: CodeType) -> bool:
-    """Whether code is torch's, Python's own import machinery or zoo's, and not the user's."""
-    known = _FOREIGN.get(code)
-    if known is None:
-        file = code.co_filename
-        machinery = file.startswith(ZOO) and not file.startswith(ZOO_MODELS)
-        stdlib = "contextlib.py" in file or "functools.py" in file or file.startswith("<")
-        known = _FOREIGN[code] = file.startswith(TORCH) or machinery or stdlib
-    return known
+@lru_cache(maxsize=4096)
+def is_foreign(file: str) -> bool:
+    """Whether a file is torch's, Python's own machinery or zoo's, and not the user's."""
+    machinery = file.startswith(ZOO) and not file.startswith(ZOO_MODELS)
+    stdlib = "contextlib.py" in file or "functools.py" in file or file.startswith("<")
+    return file.startswith(TORCH) or machinery or stdlib
 
 
 @lru_cache(maxsize=4096)
@@ -58,10 +54,10 @@ def line_of_caller() -> str | None:
     """`file:line` of the innermost frame of the user's code; None where there is none."""
     frame = sys._getframe(1)
     while frame is not None:
-        code = frame.f_code
-        if not is_foreign(code):
-            return f"{short_path(code.co_filename)}:{frame.f_lineno}"
-        if code.co_filename in ENDS:
+        file = frame.f_code.co_filename
+        if not is_foreign(file):
+            return f"{short_path(file)}:{frame.f_lineno}"
+        if file in ENDS:
             break
         frame = frame.f_back  # type: ignore[assignment]
     return None
@@ -71,7 +67,8 @@ def line_of_error(trace: TracebackType | None) -> str | None:
     """`file:line` of the innermost frame of the user's code that an exception went through."""
     found = None
     while trace is not None:
-        if not is_foreign(trace.tb_frame.f_code):
-            found = f"{short_path(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
+        file = trace.tb_frame.f_code.co_filename
+        if not is_foreign(file):
+            found = f"{short_path(file)}:{trace.tb_lineno}"
         trace = trace.tb_next
     return found
