@@ -1,4 +1,4 @@
-# ruff: noqa: PTH100, PTH109, PTH117, PTH118, PTH119, PTH120
+# ruff: noqa: PTH100, PTH118, PTH120
 # (pathlib is a tenth of the time that `zoo list` may take)
 """Which line of a user's or a plugin's code an error comes from.
 
@@ -11,6 +11,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from zoo.lines import short_path
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -18,29 +20,6 @@ ZOO = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 OURS = tuple(ZOO + folder + os.sep for folder in ("catalog", "analysis"))
 MANAGERS = tuple(os.path.join(ZOO, "plugins", name) for name in ("manager.py", "installed.py"))
 STDLIB = os.path.dirname(os.__file__) + os.sep
-
-
-def short_path(file: str) -> str:
-    """`torchvision/models/resnet.py` of an installed file, `net.py` of one in this folder."""
-    if not os.path.isabs(file):
-        return file
-    for folder in (
-        _working_folder(),
-        *sorted(filter(os.path.isabs, sys.path), key=len, reverse=True),
-    ):
-        root = folder.rstrip(os.sep) + os.sep
-        if folder and root != os.sep and file.startswith(root):
-            inner = file[len(root) :]
-            if "site-packages" not in inner:
-                return inner
-    return os.path.basename(file)
-
-
-def _working_folder() -> str:
-    try:
-        return os.getcwd()
-    except OSError:
-        return ""
 
 
 def _is_foreign(file: str) -> bool:

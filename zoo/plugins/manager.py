@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 from pluggy import PluginManager, PluginValidationError
 
 from zoo.catalog.catalog import Catalog, Entry
-from zoo.catalog.where import account, short_path
+from zoo.catalog.where import account
 from zoo.errors import DuplicateModel, did_you_mean
+from zoo.lines import short_path
 from zoo.plugins import hookspecs, project
 from zoo.plugins.checks import command_fault, fault, formula_fault
 from zoo.plugins.hookspecs import PROJECT

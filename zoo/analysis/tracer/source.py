@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from zoo.lines import short_path
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -33,21 +35,8 @@ def is_foreign(file: str) -> bool:
     return file.startswith(TORCH) or machinery or stdlib
 
 
-@lru_cache(maxsize=4096)
-def short_path(file: str) -> str:
-    """`torchvision/models/resnet.py` of an installed file, `net.py` of one in this folder."""
-    path = Path(file)
-    if not path.is_absolute():
-        return file
-    for folder in (
-        Path.cwd(),
-        *sorted((Path(p) for p in sys.path if p), key=lambda p: -len(p.parts)),
-    ):
-        if folder.is_absolute() and path.is_relative_to(folder) and folder != Path("/"):
-            inner = path.relative_to(folder)
-            if "site-packages" not in inner.parts:
-                return str(inner)
-    return path.name
+_short_path = lru_cache(maxsize=4096)(short_path)
+"""`short_path` is asked for each operator."""
 
 
 def line_of_caller() -> str | None:
@@ -56,7 +45,7 @@ def line_of_caller() -> str | None:
     while frame is not None:
         file = frame.f_code.co_filename
         if not is_foreign(file):
-            return f"{short_path(file)}:{frame.f_lineno}"
+            return f"{_short_path(file)}:{frame.f_lineno}"
         if file in ENDS:
             break
         frame = frame.f_back  # type: ignore[assignment]
@@ -69,6 +58,6 @@ def line_of_error(trace: TracebackType | None) -> str | None:
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
         if not is_foreign(file):
-            found = f"{short_path(file)}:{trace.tb_lineno}"
+            found = f"{_short_path(file)}:{trace.tb_lineno}"
         trace = trace.tb_next
     return found
