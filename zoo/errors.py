@@ -9,9 +9,14 @@
     |- BadArgument           --set with an unknown argument or a wrong type
     |- BuildError            the constructor raised
     |- InputError            an input that cannot be read, or does not fit the model
+    |- StepError             a training step that cannot be made
+    |  `- NothingToTrain     no gradient reaches a parameter
     |- UnknownColumn         a column that no report has
     |- BadFormat             a format that no view writes
     |- OutputError           a file that cannot be written
+    |- UnknownDevice         no device of that name
+    |- DuplicateDevice       two devices claim one name
+    |- BadBudget             a memory size that cannot be read, or is not known
     |- MissingDependency     an optional package that is not installed
     `- FormulaError          a cost formula that raised or returned rubbish
 
@@ -117,6 +122,23 @@ class InputError(ZooError):
         super().__init__(f"input {what}: {reason}. {hint}")
 
 
+class StepError(ZooError):
+    """A training step that cannot be made."""
+
+    def __init__(self, what: str, reason: str, hint: str) -> None:
+        self.what, self.reason, self.hint = what, reason, hint
+        super().__init__(f"{what}: {reason}. {hint}")
+
+
+class NothingToTrain(StepError):
+    """A training step in which no gradient reaches a parameter."""
+
+    def __init__(self, reason: str = "no output depends on a trainable parameter") -> None:
+        super().__init__(
+            "training step", reason, "Leave something to train, or ask for the forward pass alone."
+        )
+
+
 class UnknownColumn(ZooError):
     """A column that the report does not have."""
 
@@ -142,6 +164,34 @@ class OutputError(ZooError):
         super().__init__(
             f"cannot write {path}: {reason}. Name a file in a folder you can write to."
         )
+
+
+class UnknownDevice(ZooError):
+    """No device is called so."""
+
+    def __init__(self, name: str, word: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.hint = did_you_mean(word, known, "See `zoo devices`.")
+        super().__init__(f"no device is called {name!r}. {self.hint}")
+
+
+class DuplicateDevice(ZooError):
+    """One name, two devices."""
+
+    def __init__(self, name: str, owner: str, claimant: str) -> None:
+        self.name, self.owner, self.claimant = name, owner, claimant
+        super().__init__(
+            f"the device name {name!r} is claimed by {owner} and by {claimant}; the first keeps "
+            "it. Rename one of them."
+        )
+
+
+class BadBudget(ZooError):
+    """A memory size that cannot be read, or that nobody knows."""
+
+    def __init__(self, given: object, reason: str, hint: str) -> None:
+        self.given, self.reason, self.hint = given, reason, hint
+        super().__init__(f"memory {given!r}: {reason}. {hint}")
 
 
 class MissingDependency(ZooError):

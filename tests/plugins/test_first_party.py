@@ -155,3 +155,15 @@ def test_the_book_s_models_run_on_their_default_input(entry: Entry, catalog: Cat
     shape = tuple(map(int, str(entry.card.default_input).split(",")))
     with torch.no_grad():
         assert tuple(model(torch.zeros(shape)).shape) == (shape[0], 10)
+
+
+def test_devices_come_by_the_hook_as_a_stranger_s_do() -> None:
+    from zoo.analysis.devices import table
+    from zoo.plugins import devices
+
+    found = manager(entry_points=False, project=None, extra=[devices])
+    assert tuple(found.devices()) == table() == devices.zoo_devices()
+    (one,) = found.plugins()
+    assert (one.name, one.devices, one.hooks, one.errors) == (
+        "devices", len(table()), ("zoo_devices",), (),
+    )  # fmt: skip

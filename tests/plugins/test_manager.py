@@ -202,6 +202,59 @@ def test_commands(answer: Callable[[], Any], kept: list[str], said: str) -> None
     assert search(said, error), error
 
 
+@pytest.mark.parametrize(
+    ("answer", "kept", "said"),
+    [
+        (
+            lambda: None,
+            [],
+            r"zoo_devices: returned NoneType, which is not a series \(.*\.py:\d+\)$",
+        ),
+        (raises, [], r"zoo_devices: calling it raised ValueError"),
+        (
+            lambda: ["H100", zoo.Device("new")],
+            ["new"],
+            r"zoo_devices: 'H100' is no Device \(.*\.py:\d+\)$",
+        ),
+        (
+            lambda: [zoo.Device("bad", kind="rocm"), zoo.Device("new")],
+            ["new"],
+            r"device 'bad': kind 'rocm' is no device type of torch",
+        ),
+        (
+            lambda: [zoo.Device("nvidia ONE"), zoo.Device("new")],
+            ["new"],
+            r"name 'nvidia ONE' is claimed by First/one and by Bad/nvidia ONE; the first keeps",
+        ),
+        (
+            lambda: [zoo.Device("x", aliases=("uno",)), zoo.Device("new")],
+            ["new"],
+            r"the device name 'uno' is claimed by First/one and by Bad/x; the first keeps it",
+        ),
+    ],
+)
+def test_devices(answer: Callable[[], Any], kept: list[str], said: str) -> None:
+    first = plugin("First", zoo_devices=lambda: [zoo.Device("one", aliases=("uno",))])
+    found = alone(first, plugin("Bad", zoo_devices=answer))
+    assert [one.name for one in found.devices()] == ["one", *kept]
+    assert (info(found, "First").devices, info(found, "First").errors) == (1, ())
+    bad = info(found, "Bad")
+    assert bad.devices == len(kept)
+    (error,) = bad.errors
+    assert search(said, error), error
+    assert len(error.splitlines()) == 1
+
+
+def test_devices_are_asked_for_once_and_late() -> None:
+    calls: list[str] = []
+    found = alone(plugin("Mine", zoo_devices=lambda: calls.append("asked") or [zoo.Device("a")]))
+    found.catalog(), found.costs(), found.commands()
+    assert calls == []
+    for _ in range(2):
+        found.devices(), found.plugins()
+    assert calls == ["asked"]
+
+
 def test_an_unknown_hook_says_what_is_near() -> None:
     found = alone(plugin("Typo", zoo_modles=lambda: (), zoo_models=lambda: [GOOD]))
     (error,) = info(found, "Typo").errors
@@ -377,6 +430,8 @@ def test_zoo_s_own_plugins_are_well() -> None:
     own = [one for one in manager(project=None).plugins() if one.module.startswith("zoo.plugins.")]
     assert [(one.name, one.models, one.errors) for one in own] == [
         ("book", 20, ()),
+        ("devices", 0, ()),
+        ("llms", 19, ()),
         ("torchvision", 121, ()),
     ]
     assert all(one.version == zoo.__version__ and one.distribution == "torch-zoo" for one in own)

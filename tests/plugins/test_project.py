@@ -130,7 +130,7 @@ def test_every_way_to_write_the_table_is_seen(text: str, tmp_path: Path) -> None
     [
         ("[tool.zoo.models]\nm = \n", 0, r"pyproject.toml is not TOML: Invalid value \(at line 2"),
         ("[tool.zoo]\nmodels = 3\n", 0, "`tool.zoo.models` of pyproject.toml is not a table"),
-        ("[tool]\nzoo.x = 3\n", 0, r"\[tool.zoo\] has no setting 'x'. Known: models."),
+        ("[tool]\nzoo.x = 3\n", 0, r"\[tool.zoo\] has no setting 'x'. Known: models, devices."),
         ("tool = { zoo = 3 }\nzoo = { a = 1 }\n", 0, "`tool.zoo` of pyproject.toml is not a table"),
         ("tool = 3\nzoo = { a = 1 }\n", 0, "`tool` of pyproject.toml is not a table"),
         ("[tool.zoo.modles]\nm = 'a:b'\n", 0, r"has no setting 'modles'. Did you mean models\?"),
@@ -171,6 +171,59 @@ def test_what_is_wrong_with_the_table_is_the_plugin_s_error(
     assert one.models == models
     (error,) = one.errors
     assert search(said, error), error
+
+
+def test_devices_of_the_project(tmp_path: Path) -> None:
+    text = """
+[tool.zoo.models]
+m = "a:b"
+[tool.zoo.devices]
+mycard = { memory = "24GB", bandwidth = "1TB/s", fp32 = "82.6TFLOP/s", bf16 = "165TFLOP/s" }
+other = { memory = 8e9, kind = "mps" }
+"""
+    found = manager(entry_points=False, project=project(tmp_path, text))
+    card = found.devices().find("My Card")
+    assert (card.room, card.bandwidth, card.kind) == (24 * 10**9, 1e12, "cuda")
+    assert (card.peak("float32"), card.peak("bfloat16")) == (82.6e12, 165e12)
+    assert [owner for owner, _ in found.devices().owned] == ["project", "project"]
+    (one,) = found.plugins()
+    assert (one.models, one.devices, one.errors) == (1, 2, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "devices", "said"),
+    [
+        ("[tool.zoo]\ndevices = 3\n", 0, "`tool.zoo.devices` of pyproject.toml is not a table"),
+        ("[tool.zoo.devics]\na = 3\n", 0, r"has no setting 'devics'. Did you mean devices\?"),
+        ("[tool.zoo.devices]\na = '24GB'\nb = {}\n", 1, r"\[tool.zoo.devices\] a: it is '24GB'"),
+        ("[tool.zoo.devices]\na = {ram = 1}\nb = {}\n", 1, "a: no field is called 'ram'"),
+        ("[tool.zoo.devices]\na = {memory = '24XB'}\nb = {}\n", 1, "a: memory: '24XB' is no q"),
+        ("[tool.zoo.devices]\na = {kind = 'gpu'}\nb = {}\n", 1, "device 'a': kind 'gpu' is no"),
+        ("[tool.zoo.devices]\na = {note = 3}\nb = {}\n", 1, "device 'a': note 3 is not text"),
+        ("[tool.zoo.devices]\na = {aliases = 3}\nb = {}\n", 1, "aliases 3 are not a tuple"),
+        ("[tool.zoo.devices]\nb = {}\nB = {}\n", 1, "'B' is claimed by project/b and by project/B"),
+    ],
+)
+def test_what_is_wrong_with_the_devices_is_the_plugin_s_error(
+    text: str, devices: int, said: str, tmp_path: Path
+) -> None:
+    one = info(project(tmp_path, text))
+    assert one is not None
+    assert one.devices == devices
+    (error,) = one.errors
+    assert search(said, error), error
+
+
+def test_zoo_s_own_devices_cannot_be_renamed_by_a_project(tmp_path: Path) -> None:
+    from zoo.plugins import devices
+
+    text = "[tool.zoo.devices]\n'rtx 4090' = { memory = '1GB' }\n"
+    found = manager(entry_points=False, project=project(tmp_path, text), extra=[devices])
+    (one,) = [one for one in found.plugins() if one.name == "devices"]
+    assert "is claimed by project/rtx 4090 and by devices/GeForce RTX 4090" in one.errors[0]
+    owners = [owner for owner, _ in manager(project=tmp_path).devices().owned]
+    assert "project" not in owners  # zoo's own plugins come first
+    assert len(owners) == len(devices.zoo_devices())
 
 
 def test_a_file_in_another_encoding(tmp_path: Path) -> None:

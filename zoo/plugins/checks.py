@@ -72,10 +72,12 @@ def _input_fault(card: ModelCard) -> str | None:
 
 
 def _is_plain(word: str) -> bool:
-    """Whether a word is dims and no more, so that it need not be parsed."""
-    dims = word.split(",")
-    figures = all(dim.isascii() and dim.isdigit() and dim[0] != "0" for dim in dims)
-    return figures and len(word) <= 17 and len(dims) <= 6
+    """Whether a word is dims, or dims of token ids, so that it need not be parsed."""
+    figures, ids, vocabulary = word.partition("@ints:")
+    dims = figures.split(",")
+    numbers = (*dims, vocabulary) if ids else dims
+    plain = all(one.isascii() and one.isdigit() and one[0] != "0" for one in numbers)
+    return plain and len(figures) <= 17 and len(dims) <= 6
 
 
 def _is_name(name: str) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import click
 
     from zoo.analysis.costs.base import CostFormula
+    from zoo.analysis.devices import Device
     from zoo.catalog.card import ModelCard
 
 PROJECT = "zoo"
@@ -50,6 +51,19 @@ def zoo_costs() -> Mapping[str, CostFormula]:
     operator's input and output tensors -> MACs (int), or a `zoo.Cost`. Wins over zoo's own
     formula; a name that another plugin has already is refused. Must not import torch, and must not
     import the operators.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def zoo_devices() -> Iterable[Device]:
+    """Devices that models may run on, with their peaks, bandwidth and memory.
+
+    Called once per manager, when a device is looked up or `zoo devices` lists them. Returns
+    `zoo.Device` records in plain bytes, B/s and FLOP/s (dense, two per multiply-accumulate), with
+    a source. A device any of whose names another one has already is refused, and the error names
+    both owners. Must not import torch, and must not look at the machine: the answer is the same on
+    all of them.
     """
     raise NotImplementedError
 

@@ -22,7 +22,7 @@ from pluggy import PluginManager, PluginValidationError
 
 from zoo.catalog.catalog import Catalog, Entry
 from zoo.catalog.where import account
-from zoo.errors import DuplicateModel, did_you_mean
+from zoo.errors import DuplicateDevice, DuplicateModel, did_you_mean
 from zoo.lines import short_path
 from zoo.plugins import hookspecs, project
 from zoo.plugins.checks import command_fault, fault, formula_fault
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pluggy import HookImpl
 
     from zoo.analysis.costs.base import CostFormula
+    from zoo.analysis.devices import Devices
 
 OWN = "zoo.plugins."
 """Where zoo's own plugins are; no other may take their names."""
@@ -62,6 +63,8 @@ class PluginInfo:
     """Hooks that it answers."""
     errors: tuple[str, ...]
     """What is wrong with it, a sentence each, with `file:line` where there is one."""
+    devices: int = 0
+    """Number of devices that it brought and that can be looked up."""
 
 
 class _Loaded:
@@ -76,7 +79,7 @@ class _Loaded:
     ) -> None:
         self.name, self.module, self.entry_point, self.folders = name, module, entry_point, folders
         self.plugin: object | None = None
-        self.models = 0
+        self.models = self.devices = 0
         self.errors: list[str] = []
 
     @property
@@ -131,6 +134,7 @@ class Manager:
         self._catalog: Catalog | None = None
         self._costs: Mapping[str, CostFormula] | None = None
         self._commands: Mapping[str, click.Command] | None = None
+        self._devices: Devices | None = None
 
     def load(self, entry_point: EntryPoint) -> None:
         """Import a distribution's plugin and take it in."""
@@ -191,7 +195,7 @@ class Manager:
 
     def plugins(self) -> tuple[PluginInfo, ...]:
         """All plugins with what is wrong with them. Asks each everything it can be asked."""
-        self.catalog(), self.costs(), self.commands()
+        self.catalog(), self.costs(), self.commands(), self.devices()
         return tuple(self._info(one) for one in self._loaded)
 
     def catalog(self) -> Catalog:
@@ -258,6 +262,27 @@ class Manager:
             self._commands = MappingProxyType(found)
         return self._commands
 
+    def devices(self) -> Devices:
+        """Devices of all plugins, by their names."""
+        if self._devices is None:
+            from zoo.analysis.devices import Devices
+            from zoo.plugins.device_checks import device_fault
+
+            self._devices = Devices()
+            for one, where, devices in self._answers("zoo_devices"):
+                for device in self._items(one, "zoo_devices", where, devices):
+                    wrong = device_fault(device)
+                    if wrong is not None:
+                        one.errors.append(f"zoo_devices: {wrong} ({where})")
+                        continue
+                    try:
+                        self._devices.add(one.name, device)
+                    except DuplicateDevice as error:
+                        one.errors.append(f"zoo_devices: {error} ({where})")
+                    else:
+                        one.devices += 1
+        return self._devices
+
     def _answers(self, hook: str) -> Iterator[tuple[_Loaded, str, Any]]:
         """(plugin, `file:line` of its hook, what the hook returned) of those that answer."""
         for one in self._loaded:
@@ -314,6 +339,7 @@ class Manager:
             one.models,
             hooks,
             tuple(one.errors),
+            one.devices,
         )
 
 

@@ -1,10 +1,13 @@
 # ruff: noqa: PTH112, PTH113, PTH118, PTH120, PTH123
 # (pathlib is a tenth of the time that `zoo list` may take)
-"""Architectures that a project names without being packaged.
+"""Architectures and devices that a project names without being packaged.
 
     [tool.zoo.models]
     mynet = "mypkg.nets:MyNet"
     small = { factory = "mypkg.nets:MyNet", default_input = "1,3,32,32", arguments = { depth = 2 } }
+
+    [tool.zoo.devices]
+    mycard = { memory = "24GB", bandwidth = "1TB/s", bf16 = "165TFLOP/s" }
 
 This is read from the nearest pyproject.toml at or above the working folder. The project's folder
 and its `src` are importable while such a model is built. Nothing is imported to read the table.
@@ -14,19 +17,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zoo.catalog.card import ModelCard
 from zoo.errors import did_you_mean
 from zoo.plugins.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from zoo.analysis.devices import Device
+
+T = TypeVar("T")
 
 NAME = "project"
 """Name of the plugin."""
 FILE = "pyproject.toml"
 FIELDS = ("factory", "summary", "default_input", "arguments", "tags", "paper", "year", "link")
 """What a table may say of a model; as in `ModelCard`."""
-SETTINGS = ("models",)
+SETTINGS = ("models", "devices")
 """What `[tool.zoo]` may hold."""
 SPEAKS_OF_ZOO = re.compile(
     rb"""tool["']?\s*\.\s*["']?zoo\b|^\s*["']?zoo["']?\s*(\.|=\s*\{)""", re.MULTILINE
@@ -40,12 +48,19 @@ class Project:
     Args:
         path: The project's pyproject.toml.
         cards: Models of its table.
-        problems: What in its table is wrong, a sentence each.
+        problems: What in its tables is wrong, a sentence each.
+        devices: Devices of its table.
     """
 
-    def __init__(self, path: str, cards: Sequence[ModelCard], problems: Sequence[str]) -> None:
+    def __init__(
+        self,
+        path: str,
+        cards: Sequence[ModelCard],
+        problems: Sequence[str],
+        devices: Sequence[Device] = (),
+    ) -> None:
         self.path, self.problems = path, tuple(problems)
-        self._cards = tuple(cards)
+        self._cards, self._devices = tuple(cards), tuple(devices)
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -58,6 +73,11 @@ class Project:
     def zoo_models(self) -> Sequence[ModelCard]:
         """Models of the table."""
         return self._cards
+
+    @hookimpl
+    def zoo_devices(self) -> Sequence[Device]:
+        """Devices of the table."""
+        return self._devices
 
 
 def nearest(start: str | os.PathLike[str]) -> str | None:
@@ -113,20 +133,37 @@ def read_project(path: str, data: bytes) -> Project | None:
     if not isinstance(settings, dict):
         return Project(path, (), (f"`tool.zoo` of {FILE} is not a table",))
     problems = [
-        f"[tool.zoo] has no setting {key!r}. {did_you_mean(key, SETTINGS, 'Known: models.')}"
+        f"[tool.zoo] has no setting {key!r}. {did_you_mean(key, SETTINGS, _SETTINGS)}"
         for key in settings
         if key not in SETTINGS
     ]
-    models = settings.get("models", {})
-    if not isinstance(models, dict):
-        return Project(path, (), (*problems, f"`tool.zoo.models` of {FILE} is not a table"))
-    cards = []
-    for name, value in models.items():
+    cards = _read("models", settings, _card, problems)
+    devices: list[Device] = []
+    if "devices" in settings:
+        from zoo.analysis.devices import read_device
+
+        devices = _read("devices", settings, read_device, problems)
+    return Project(path, cards, problems, devices)
+
+
+def _read(
+    table: str,
+    settings: Mapping[str, Any],
+    read: Callable[[str, object], T],
+    problems: list[str],
+) -> list[T]:
+    """What can be read of a table; what cannot is added to `problems`."""
+    said = settings.get(table, {})
+    if not isinstance(said, dict):
+        problems.append(f"`tool.zoo.{table}` of {FILE} is not a table")
+        return []
+    found = []
+    for name, value in said.items():
         try:
-            cards.append(_card(name, value))
+            found.append(read(name, value))
         except (TypeError, ValueError) as error:
-            problems.append(f"[tool.zoo.models] {name}: {error}")
-    return Project(path, cards, problems)
+            problems.append(f"[tool.zoo.{table}] {name}: {error}")
+    return found
 
 
 def _card(name: str, value: object) -> ModelCard:
@@ -149,3 +186,4 @@ def _card(name: str, value: object) -> ModelCard:
 
 
 _KNOWN = f"Known: {', '.join(FIELDS)}."
+_SETTINGS = f"Known: {', '.join(SETTINGS)}."
