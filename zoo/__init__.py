@@ -15,30 +15,42 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Cost": "zoo.analysis.records",
+    "Device": "zoo.analysis.devices",
     "ModelCard": "zoo.catalog.card",
     "Report": "zoo.api",
     "TensorSpec": "zoo.analysis.records",
     "Trace": "zoo.analysis.records",
     "ZooError": "zoo.errors",
     "create": "zoo.api",
+    "device": "zoo.api",
+    "devices": "zoo.api",
     "doctor": "zoo.api",
+    "flops": "zoo.api",
     "hookimpl": "zoo.plugins.hookspecs",
     "info": "zoo.api",
     "list_models": "zoo.api",
     "list_plugins": "zoo.api",
+    "memory": "zoo.api",
+    "params": "zoo.api",
     "summary": "zoo.api",
     "trace": "zoo.api",
 }
 
 if TYPE_CHECKING:
+    from zoo.analysis.devices import Device
     from zoo.analysis.records import Cost, TensorSpec, Trace
     from zoo.api import (
         Report,
         create,
+        device,
+        devices,
         doctor,
+        flops,
         info,
         list_models,
         list_plugins,
+        memory,
+        params,
         summary,
         trace,
     )
@@ -48,17 +60,23 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Cost",
+    "Device",
     "ModelCard",
     "Report",
     "TensorSpec",
     "Trace",
     "ZooError",
     "create",
+    "device",
+    "devices",
     "doctor",
+    "flops",
     "hookimpl",
     "info",
     "list_models",
     "list_plugins",
+    "memory",
+    "params",
     "summary",
     "trace",
 ]

@@ -16,13 +16,14 @@ from zoo.analysis import report as plain
 from zoo.analysis.report import Column, ModelInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import click
     import pandas as pd
     from torch import nn
 
     from zoo.analysis.costs.base import CostFormula
+    from zoo.analysis.devices import Device
     from zoo.analysis.records import Trace
     from zoo.catalog import Resolved
     from zoo.plugins.manager import Manager
@@ -66,7 +67,14 @@ def trace(  # noqa: PLR0913 - the contract's arguments
     *inputs: Any,
     kwargs: Mapping[str, Any] | None = None,
     arguments: Mapping[str, Any] | None = None,
+    batch: int | None = None,
     train: bool = False,
+    optimizer: str | Callable[[Any], Any] = "sgd",
+    loss: str | Callable[[Any], Any] = "sum",
+    autocast: str | None = None,
+    accumulate: int = 1,
+    set_to_none: bool = True,
+    checkpoint: str | Sequence[str] = (),
     device: str = "cpu",
     dtype: str | None = None,
     formulas: Mapping[str, CostFormula] | None = None,
@@ -74,6 +82,9 @@ def trace(  # noqa: PLR0913 - the contract's arguments
     progress: Callable[[int], None] | None = None,
 ) -> Trace:
     """Run a model once on tensors without data, and record everything.
+
+    With `train`, one step of its training is recorded: forward pass, backward pass and optimizer,
+    whose state is there from earlier steps.
 
     Args:
         model: A module, which is given back as it was and whose weights are not read; or words as
@@ -83,7 +94,18 @@ def trace(  # noqa: PLR0913 - the contract's arguments
             these. None: the model's default input.
         kwargs: More of these, by name.
         arguments: What the model is built with, when it is given by words.
-        train: Whether the run is in training mode.
+        batch: First dim of the inputs; None leaves them as they are given.
+        train: Whether the run is a training step, with dropout and batch statistics on.
+        optimizer: A name (`sgd`, `sgd-momentum`, `adam`, `adamw`, ...), or a function that makes
+            one of the list of the model's parameters.
+        loss: `sum` of all outputs that gradients reach (or the loss that the model returned),
+            `cross-entropy`, `mse`, a function of what the model returned, or `none`: the forward
+            pass alone, in training mode and without gradients.
+        autocast: `bfloat16` or `float16`: the dtype that eligible operators run in.
+        accumulate: Micro-batches between two steps of the optimizer; figures are those of one.
+        set_to_none: Whether gradients are freed between steps, not set to zero.
+        checkpoint: Paths of modules, with `*`, that keep their inputs only and run again in the
+            backward pass.
         device: Where the run is said to take place: `cpu`, `cuda`, `mps`, ...
         dtype: What floating point weights and inputs are cast to.
         formulas: Costs by operator, `{"mylib.scale": formula}`, above plugins' and zoo's own.
@@ -95,14 +117,21 @@ def trace(  # noqa: PLR0913 - the contract's arguments
 
     Raises:
         InputError: Inputs that cannot be read or that do not fit.
+        StepError: The training step cannot be made, or has nothing to train.
         ZooError: The model's words lead nowhere, or its constructor raised.
 
     Example:
         >>> trace("lenet", (1, 1, 28, 28)).outputs
         (TensorSpec(shape=(1, 10), dtype='float32', device='cpu'),)
     """
-    from zoo.analysis.tracer.run import run
+    from zoo.analysis.tracer.run import run, torch_dtype
+    from zoo.analysis.tracer.step import Training
 
+    step = None
+    if train and loss != "none":
+        patterns = (checkpoint,) if isinstance(checkpoint, str) else tuple(checkpoint)
+        cast = torch_dtype(autocast)
+        step = Training(optimizer, loss, cast, accumulate, set_to_none, patterns)
     if isinstance(model, str):
         module, info, default = _skeleton(model, arguments)
     else:
@@ -112,8 +141,10 @@ def trace(  # noqa: PLR0913 - the contract's arguments
         module,
         given,
         kwargs=kwargs,
+        batch=batch,
         info=info,
         training=train,
+        step=step,
         device=device,
         dtype=dtype,
         formulas=formulas,
@@ -152,7 +183,118 @@ def summary(model: str | nn.Module | Trace, *inputs: Any, **options: Any) -> Rep
     """
     from zoo.analysis.summary import summary as summarise
 
-    return _shown(summarise(_traced(model, inputs, options)))
+    alone = {"loss": "none"} if options.get("train") else {}
+    return _shown(summarise(_traced(model, inputs, {**options, **alone})))
+
+
+def flops(
+    model: str | nn.Module | Trace,
+    *inputs: Any,
+    by: str = "module",
+    causal: str = "full",
+    **options: Any,
+) -> Report:
+    """MACs and FLOPs of a forward pass, or of a training step.
+
+    Args:
+        model: A `Trace`, or what `trace` takes.
+        *inputs: As for `trace`.
+        by: What a row is: a call of a `module`, an `operator`, a `type` of module, a `phase`.
+        causal: Whether causal attention is counted in `full`, or in `half`: what its mask leaves.
+        **options: As for `trace`.
+
+    Returns:
+        The report.
+
+    Raises:
+        ZooError: As for `trace`, or a word that is not known.
+
+    Example:
+        >>> flops("lenet", (1, 1, 28, 28), by="type").rows[0]["macs"]
+        357600
+    """
+    from zoo.analysis.flops import check
+    from zoo.analysis.flops import flops as count
+
+    check(by, causal)
+    return _shown(count(_traced(model, inputs, options), by=by, causal=causal))
+
+
+def params(
+    model: str | nn.Module | Trace,
+    *inputs: Any,
+    by: str = "parameter",
+    values: bool = False,
+    **options: Any,
+) -> Report:
+    """Parameters: their roles, shapes and bytes; which are trained, tied, unused.
+
+    A model without a known input is not run: what is unused is not known then.
+
+    Args:
+        model: A `Trace`, or what `trace` takes.
+        *inputs: As for `trace`.
+        by: What a row is: a `parameter`, a `module`, a `role`, a `dtype`.
+        values: Whether to say what the elements are like: mean, std, norm, zeros, non-finite. A
+            model that is given by words is built for real, as `create` does.
+        **options: As for `trace`.
+
+    Returns:
+        The report.
+
+    Raises:
+        ZooError: As for `trace`, a word that is not known, or weights without values.
+
+    Example:
+        >>> params("lenet", by="role").rows[0]["parameters"]
+        61470
+    """
+    from zoo.analysis.params import check
+    from zoo.analysis.params import params as listed
+
+    check(by)
+    if not values:
+        return _shown(listed(_held(model, inputs, options), by=by))
+    from zoo.analysis.records import Trace
+
+    if isinstance(model, Trace):
+        from zoo.errors import InputError
+
+        raise InputError("values", "a trace holds no weights", "Give the module, or its name.")
+    from zoo.analysis.values import values as read
+
+    real = _real(model, inputs, options) if isinstance(model, str) else model
+    found = read(real)
+    return _shown(listed(_held(model, inputs, options), by=by, values=found))
+
+
+def memory(
+    model: str | nn.Module | Trace, *inputs: Any, by: str = "role", **options: Any
+) -> Report:
+    """Peak memory of a forward pass, or of a training step, and who holds it.
+
+    Args:
+        model: A `Trace`, or what `trace` takes.
+        *inputs: As for `trace`.
+        by: What a row is: a `role`, a `module`, a line of `source`, a `block`, or a stretch of
+            `time`.
+        **options: As for `trace`.
+
+    Returns:
+        The report. Its rows add up to `peak_bytes`, but for those by `time`.
+
+    Raises:
+        ZooError: As for `trace`, or a word that is not known.
+
+    Example:
+        >>> memory("lenet", (1, 1, 28, 28)).totals["parameter_bytes"]
+        246824
+    """
+    from zoo.analysis.memory import check
+    from zoo.analysis.memory import memory as held
+
+    check(by)
+    return _shown(held(_traced(model, inputs, options), by=by))
 
 
 def create(name: str, *, weights: Any = None, **arguments: Any) -> nn.Module:
@@ -172,13 +314,7 @@ def create(name: str, *, weights: Any = None, **arguments: Any) -> nn.Module:
     Raises:
         ZooError: The words lead nowhere, an argument does not fit, or the constructor raised.
     """
-    settings = arguments if weights is None else {**arguments, "weights": weights}
-    resolved = _resolve(name, settings)
-    model = resolved.build()
-    from zoo.analysis.skeleton import materialise
-
-    materialise(model, _words(resolved.default_input))
-    return model
+    return _built(name, arguments if weights is None else {**arguments, "weights": weights})
 
 
 LIST_COLUMNS = (
@@ -262,6 +398,63 @@ def info(name: str) -> Report:
     return Report("info", model, (), INFO_COLUMNS, rows, {})
 
 
+def devices(query: str | None = None) -> Report:
+    """Devices that match, a row each, with their peaks, bandwidth and memory.
+
+    Args:
+        query: Part of a name, a maker or a kind, or a pattern with `*`; None for all.
+
+    Returns:
+        The report.
+
+    Raises:
+        UnknownDevice: None matches.
+
+    Example:
+        >>> [row["name"] for row in devices("NVIDIA H100 80GB HBM3").rows]
+        ['H100-SXM5-80GB']
+    """
+    from zoo.analysis.devices_report import report
+
+    return _shown(report(_manager().devices(), query))
+
+
+def device(name: str) -> Device:
+    """What is known of a device.
+
+    Args:
+        name: As people or `nvidia-smi` write it.
+
+    Returns:
+        The device; its `assumption` says what a short name left open.
+
+    Raises:
+        UnknownDevice: No device is called so.
+
+    Example:
+        >>> device("rtx 4090").name, device("H100").assumption is None
+        ('GeForce RTX 4090', False)
+    """
+    return _manager().devices().find(name)
+
+
+def budget(value: str | float) -> tuple[int, Device | None]:
+    """Memory that something has to fit into.
+
+    Args:
+        value: Bytes, `24GB` (1e9 B), `24GiB` (2**30 B), or the name of a device.
+
+    Returns:
+        Bytes, and the device where one was named.
+
+    Raises:
+        BadBudget: It is neither a size nor a device, or the device's memory is not known.
+    """
+    from zoo.analysis.devices import budget as read
+
+    return read(value, _manager().devices())
+
+
 PLUGIN_COLUMNS = (
     Column("name", "", "What the plugin is called."),
     Column("status", "", "`ok`, or `broken` where something it brings was left out."),
@@ -270,6 +463,7 @@ PLUGIN_COLUMNS = (
     Column("errors", "", "What is wrong with it."),
 )
 VERBOSE_COLUMNS = (
+    Column("devices", "1", "Devices that it brings."),
     Column("distribution", "", "What pip calls it."),
     Column("hooks", "", "Hooks that it answers."),
     Column("source", "", "File that holds its hooks."),
@@ -290,6 +484,7 @@ def list_plugins(*, verbose: bool = False) -> Report:
             "name": one.name,
             "status": "broken" if one.errors else "ok",
             "models": one.models,
+            "devices": one.devices,
             "version": one.version,
             "errors": list(one.errors),
             "distribution": one.distribution,
@@ -375,6 +570,25 @@ def _skeleton(
     return skeleton(found.build), described, found.default_input
 
 
+def _built(
+    name: str, arguments: Mapping[str, Any] | None, words: tuple[str, ...] = ()
+) -> nn.Module:
+    """A real module; lazy layers get their parameters on `words`, or else the default input."""
+    from zoo.analysis.skeleton import materialise
+
+    resolved = _resolve(name, arguments)
+    model = resolved.build()
+    materialise(model, words or _words(resolved.default_input))
+    return model
+
+
+def _real(name: str, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> nn.Module:
+    """A real module that fits the inputs of its run."""
+    shapes = (one if isinstance(one, str) else ",".join(map(str, one)) for one in inputs)
+    plain_shapes = all(isinstance(one, str | tuple | list) for one in inputs)
+    return _built(name, options.get("arguments"), tuple(shapes) if plain_shapes else ())
+
+
 def _words(default: str | tuple[str, ...] | None) -> tuple[str, ...]:
     if default is None:
         return ()
@@ -397,6 +611,29 @@ def _traced(
 
         raise InputError("beside a trace", "a trace has run already", "Give it alone.")
     return model
+
+
+def _held(
+    model: str | nn.Module | Trace, inputs: tuple[Any, ...], options: Mapping[str, Any]
+) -> Trace:
+    """As `_traced`, but a model without a known input is only looked at."""
+    from zoo.analysis.records import Trace
+
+    if isinstance(model, Trace) or inputs or options.get("kwargs"):
+        return _traced(model, inputs, options)
+    if isinstance(model, str):
+        module, info, default = _skeleton(model, options.get("arguments"))
+        if default is not None:
+            return _traced(model, inputs, options)
+    else:
+        module, info = model, None
+    from inspect import signature
+
+    from zoo.analysis.held import held
+
+    signature(trace).bind(model, **options)  # raises for what `trace` does not take
+    given = {name: options[name] for name in ("device", "dtype") if name in options}
+    return held(module, info=info, **given)
 
 
 def _shown(report: plain.Report) -> Report:

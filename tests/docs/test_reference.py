@@ -13,7 +13,7 @@ import pytest
 
 import zoo
 from tests.docs.markdown import DOCS, ROOT, plain, sections, tables
-from zoo.analysis import costs, records
+from zoo.analysis import costs, flops, params, records
 from zoo.analysis.inputs import parse
 from zoo.analysis.summary import COLUMNS
 from zoo.catalog.arguments import parse_value
@@ -138,6 +138,33 @@ def test_keys_of_a_row_are_documented() -> None:
 
 def test_totals_are_those_of_a_report() -> None:
     assert [plain(row[0]) for row in report_table("Totals")] == list(real_report().totals)
+
+
+def documented_tables(heading: str) -> list[list[tuple[str, ...]]]:
+    """Bodies of the tables under a heading of report.md, first cells without marks."""
+    found = tables(sections(page("report.md"))[heading])
+    return [[(plain(row[0]), *row[1:]) for row in one[1:]] for one in found]
+
+
+def test_the_report_of_flops_is_documented() -> None:
+    groupings, columns, totals = documented_tables("zoo flops")
+    assert [row[0] for row in groupings] == list(flops.GROUPINGS)
+    assert columns == [(one.name, one.unit, one.meaning) for one in flops.COLUMNS]
+    for by, *said in groupings:
+        report = zoo.flops("mlp", by=by)
+        keys = [one.name for one in report.columns if one not in flops.COLUMNS]
+        assert all(f"`{key}`" in said[0] for key in keys)
+        assert [row[0] for row in totals] == list(report.totals)
+
+
+def test_the_report_of_params_is_documented() -> None:
+    one, many, roles, totals, statistics = documented_tables("zoo params")
+    for rows, declared in ((one, params.ONE), (many, params.MANY), (statistics, params.STATISTICS)):
+        assert rows == [(column.name, column.unit, column.meaning) for column in declared]
+    assert sorted(row[0] for row in roles) == sorted(params.ROLES)
+    report = zoo.params("mlp", values=True)
+    assert [row[0] for row in (*totals, *statistics)] == list(report.totals)
+    assert set(report.rows[0]) == {row[0] for row in (*one, *statistics)} | {"marks"}
 
 
 def test_the_json_frame_is_documented(tmp_path: Path) -> None:

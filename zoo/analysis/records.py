@@ -42,6 +42,7 @@ __all__ = [
     "Role",
     "Row",
     "Severity",
+    "Step",
     "Storage",
     "Submodule",
     "TensorSpec",
@@ -216,6 +217,8 @@ class OpCall:
     """`file:line` of the code that asked for it; None where no line outside torch did."""
     new_bytes: int = 0
     """Bytes of the storages it allocated; 0 for views and results written in place."""
+    causal: bool = False
+    """Whether it is a fused attention that was told to look only backwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +237,13 @@ class Storage:
     """Index of the operator that allocated it; -1 where it was there before the run."""
     died: int | None
     """Index of the operator after which it was freed; None where it outlives the run."""
+    call: int | None = None
+    """Index of the module call that it belongs to; None where it was there before the run."""
+    source: str | None = None
+    """`file:line` of the code that asked for it."""
+    name: str = ""
+    """Of the parameter, buffer or input that it is or belongs to, or of the operator that made it.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +299,24 @@ class InputSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """How a training step was made. All figures of its trace are those of one micro-batch."""
+
+    optimizer: str
+    """What it is called: `adamw`, or the name of its class."""
+    loss: str
+    """`sum`, `cross-entropy`, `mse`, or the name of a function."""
+    autocast: str | None = None
+    """Dtype that eligible operators ran in; None where they ran as they are."""
+    accumulate: int = 1
+    """Micro-batches between two steps of the optimizer. From 2 on, gradients are there before."""
+    set_to_none: bool = True
+    """Whether gradients are freed between two steps; kept ones are there before."""
+    checkpoint: tuple[str, ...] = ()
+    """Paths of the modules that keep their inputs only, and run again in the backward pass."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """Everything that happened in one run."""
 
@@ -316,6 +344,8 @@ class Trace:
     """What was assumed on the way."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Python, torch and zoo."""
+    step: Step | None = None
+    """The training step that was recorded; None where only the forward pass was."""
     schema: str = TRACE_SCHEMA
     """Form of this record."""
 

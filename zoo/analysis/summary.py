@@ -1,10 +1,11 @@
 """Which shape comes out of each module call, with how many parameters and MACs.
 
 A row is a module call; its figures are its own and those of the calls inside it, and the root row
-is the total. A parameter is counted once, in the first row that holds it: a module called again, or
-one that holds a tied tensor, shows 0 there and a mark. Parameters of modules that the run did not
-call have a row of their own, so that the rows still add up; those that the caller read directly
-(`F.linear(x, self.out.weight)`) belong to the caller.
+is the total. Of a training step the forward pass alone is counted. A parameter is counted once, in
+the first row that holds it: a module called again, or one that holds a tied tensor, shows 0 there
+and a mark. Parameters of modules that the run did not call have a row of their own, so that the
+rows still add up; those that the caller read directly (`F.linear(x, self.out.weight)`) belong to
+the caller.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from zoo.analysis.coverage import coverage, uncounted_notes
 from zoo.analysis.records import (
     Column,
     ModuleCall,
@@ -151,8 +153,9 @@ def summary(trace: Trace) -> Report:
     Returns:
         The report; its rows are the calls, depth first in the order in which they ran.
     """
+    ops = tuple(op for op in trace.ops if op.phase == "forward")
     holders = _Holders(trace)
-    figures = _figures(trace, holders)
+    figures = _figures(trace, ops, holders)
     rows = list(_rows(trace, holders, figures))
     return Report(
         report="summary",
@@ -160,15 +163,15 @@ def summary(trace: Trace) -> Report:
         inputs=trace.inputs,
         columns=COLUMNS,
         rows=tuple(rows),
-        totals=_totals(trace),
-        notes=(*_uncounted_notes(trace), *_unused_notes(trace), *trace.notes),
+        totals=_totals(trace, ops),
+        notes=(*uncounted_notes(trace, ops), *_unused_notes(trace), *trace.notes),
         failure=trace.failure,
     )
 
 
-def _figures(trace: Trace, holders: _Holders) -> dict[int, _Figures]:
+def _figures(trace: Trace, ops: Sequence[OpCall], holders: _Holders) -> dict[int, _Figures]:
     figures = {call.index: _Figures() for call in trace.calls}
-    for op in trace.ops:
+    for op in ops:
         figures[op.call].add_op(op)
     for index, parameters in holders.of_call.items():
         for parameter in parameters:
@@ -290,42 +293,22 @@ def _shapes(specs: Sequence[TensorSpec] | None) -> list[Any] | None:
     return list(specs[0].shape) if len(specs) == 1 else [list(spec.shape) for spec in specs]
 
 
-def _totals(trace: Trace) -> Mapping[str, Any]:
+def _totals(trace: Trace, ops: Sequence[OpCall]) -> Mapping[str, Any]:
     whole = _Figures()
     for parameter in trace.parameters:
         whole.add_parameter(parameter)
-    touched = covered = 0
-    for op in trace.ops:
+    for op in ops:
         whole.add_op(op)
-        nbytes = sum(spec.nbytes for spec in (*op.inputs, *op.outputs))
-        touched += nbytes
-        covered += nbytes if op.cost is not None else 0
-    counted = sum(op.cost is not None for op in trace.ops)
     cells = _cells(whole)
     del cells["uncounted"]
     return {
         **cells,
         "buffers": sum(buffer.spec.numel for buffer in trace.buffers),
         "buffer_bytes": sum(buffer.spec.nbytes for buffer in trace.buffers),
-        "operators": len(trace.ops),
+        "operators": len(ops),
         "module_calls": len(trace.calls),
-        "coverage": counted / len(trace.ops) if trace.ops else 1.0,
-        "coverage_bytes": covered / touched if touched else 1.0,
-        "uncounted": sorted(whole.uncounted),
+        **coverage(ops),
     }
-
-
-def _uncounted_notes(trace: Trace) -> Iterable[Note]:
-    times: Counter[str] = Counter()
-    where: dict[str, str | None] = {}
-    for op in trace.ops:
-        if op.cost is None:
-            times[op.op] += 1
-            where.setdefault(op.op, op.source or trace.calls[op.call].path or None)
-    for name, count in times.items():
-        calls = "1 call" if count == 1 else f"{count:,} calls"
-        text = f"no formula covers {name} ({calls}): figures above it are lower bounds."
-        yield Note("warning", "uncounted-op", text, where[name])
 
 
 def _unused_notes(trace: Trace) -> Iterable[Note]:

@@ -14,9 +14,13 @@ import click
 from zoo.errors import ZooError, did_you_mean
 
 COMMANDS = {
+    "devices": "zoo.cli.devices:devices",
     "doctor": "zoo.cli.doctor:doctor",
+    "flops": "zoo.cli.flops:flops",
     "info": "zoo.cli.catalog:info",
     "list": "zoo.cli.catalog:list_models",
+    "memory": "zoo.cli.memory:memory",
+    "params": "zoo.cli.params:params",
     "plugins": "zoo.cli.catalog:plugins",
     "summary": "zoo.cli.summary:summary",
 }

@@ -90,7 +90,7 @@ def _notes(report: Report) -> list[str]:
 def _failure(report: Report, failure: Failure) -> list[str]:
     """Which module, what it got and wanted, where, and what to try."""
     path, kind = wording.failed_at(report, failure)
-    place = path or "the model itself"
+    place = "the run" if path is None else path or "the model itself"
     parts = {
         "given": ", ".join(map(str, failure.inputs)),
         "op": failure.op,

@@ -255,7 +255,7 @@ def _notes(report: Report, look: Look) -> list[str]:
 def _failure(report: Report, failure: Failure, look: Look) -> list[str]:
     """Which module, what it got and wanted, where, and what to try."""
     path, kind = wording.failed_at(report, failure)
-    place = path or "the model itself"
+    place = "the run" if path is None else path or "the model itself"
     lines = look.paragraph(place + (f" ({kind})" if kind else ""), "failed in ", "error")
     parts = {
         "": failure.message,

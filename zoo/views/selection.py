@@ -29,8 +29,25 @@ TORCHINFO = {
     "trainable": "trainable_parameters",
 }
 """torchinfo's `col_names` -> ours."""
+ONLY_OF_STEPS = (
+    "forward_macs",
+    "backward_macs",
+    "optimizer_macs",
+    "ratio",
+    "optimizer_pointwise_flops",
+)
+"""Figures of `flops` that text leaves out where a forward pass alone ran."""
 USUAL = {
+    "devices": (
+        *("name", "memory_bytes", "usable_bytes", "bandwidth", "fp32", "fp16", "bf16"),
+        "confidence",
+    ),
     "summary": ("output_shape", "parameters", "macs", "pointwise_flops", "activation_bytes"),
+    "flops": ("macs", "share", "forward_macs", "backward_macs", "pointwise_flops", "calls"),
+    "params": (
+        *("role", "shape", "dtype", "tensors", "parameters", "parameter_bytes"),
+        *("mean", "std", "norm", "zeros", "non_finite"),
+    ),
 }
 """Columns that text shows unless told; a report that is not here shows all of its own."""
 
@@ -73,7 +90,10 @@ def select(
         UnknownColumn: The report has no such column.
     """
     modules = bool(report.rows) and all("path" in row and "depth" in row for row in report.rows)
+    named = report.report in USUAL and bool(report.rows) and not modules
+    lead = report.columns[:1] if named else ()  # says which row it is, whatever is chosen
     chosen = report.columns if columns is None else _columns(report, columns)
+    chosen = (*lead, *(column for column in chosen if column not in lead))
     by = None if sort is None else _column(report, sort)
     rows = [row for row in report.rows if depth is None or row.get("depth", 0) <= depth]
     if SHARE in (*chosen, by):
@@ -99,11 +119,17 @@ def usual(report: Report, sort: str | None) -> tuple[str, ...] | None:
     if report.report not in USUAL:
         return None
     known = {column.name for column in report.columns}
-    names = [name for name in USUAL[report.report] if name in known]
+    names = [name for name in USUAL[report.report] if name in known and name not in moot(report)]
     if sort is not None:
         by = _column(report, sort).name
         names += [by] * (by not in names)
     return tuple(names)
+
+
+def moot(report: Report) -> tuple[str, ...]:
+    """Figures that say nothing in this report: of a training step, where none was recorded."""
+    of_step = (report.totals.get(name) for name in ONLY_OF_STEPS[1:])
+    return ONLY_OF_STEPS if report.report == "flops" and not any(of_step) else ()
 
 
 def present(rows: Iterable[Row], names: Iterable[str]) -> list[str]:

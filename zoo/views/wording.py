@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo.views.selection import Table, is_number
+from zoo.views.selection import Table, is_number, moot
 from zoo.views.units import Units, exact, figure, percent, unit_of
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def cell(row: Row, column: Column, units: Units) -> str:
     """A row's figure, with `>=` before what may be more."""
     value = row.get(column.name)
     if value is None or value != value:  # noqa: PLR0124 - NaN is not known either
-        return "?" if row.get("call") is not None and column.unit else "-"
+        ran = row.get("call") is not None or row.get("uncounted")
+        return "?" if ran and column.unit else "-"
     if not is_number(value):
         if isinstance(value, (list, tuple)) and not value:
             return "scalar" if column.name.endswith("shape") else ""
@@ -100,7 +101,7 @@ def totals(report: Report, units: Units) -> list[Total]:
     by_name = {column.name: column.unit for column in report.columns}
     lines = []
     for name, value in report.totals.items():
-        if name in COVERAGE:
+        if name in COVERAGE or name in moot(report):
             continue
         if not is_number(value):
             lines.append(Total(title(name), words(value), "", is_figure=False))
@@ -124,12 +125,14 @@ def definitions(report: Report, table: Table, units: Units) -> list[str]:
         )
     if any(name.endswith("flops") and not name.endswith("pointwise_flops") for name in shown):
         said.append("FLOPs = 2 x MACs.")
+    if report.report == "flops" and report.totals.get("ratio") is not None:
+        said.append("Ratio: MACs of the backward pass to those of the forward pass.")
     if "pointwise_flops" in shown:
         said.append(
             "Pointwise FLOPs: one per output element of elementwise operators, one per input"
             " element of reductions and normalisation."
         )
-    if any(unit_of(name) == "B" for name in shown):
+    if any(unit_of(name) == "B" for name in shown.difference(COVERAGE)):
         said.append(
             "KiB, MiB and GiB are powers of 1,024 B."
             if units is Units.BINARY

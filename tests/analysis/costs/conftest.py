@@ -68,13 +68,24 @@ class _Observer(TorchDispatchMode):
         return out
 
 
-def _observe(run: Callable[[], object]) -> list[Seen]:
-    with torch.no_grad(), _Observer() as observer:
+def _observe_training(run: Callable[[], object]) -> list[Seen]:
+    with _Observer() as observer:
         run()
     return observer.seen
+
+
+def _observe(run: Callable[[], object]) -> list[Seen]:
+    with torch.no_grad():
+        return _observe_training(run)
 
 
 @pytest.fixture
 def observe() -> Callable[[Callable[[], object]], list[Seen]]:
     """Runs a function and gives the operators that it ran."""
     return _observe
+
+
+@pytest.fixture
+def observe_training() -> Callable[[Callable[[], object]], list[Seen]]:
+    """The same with gradients, so that a backward pass can be a part of it."""
+    return _observe_training

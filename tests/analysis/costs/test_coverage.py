@@ -1,4 +1,4 @@
-"""No operator that a forward pass runs is without a formula, and no formula without an operator."""
+"""No operator of a training step is without a formula, and no formula without an operator."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
+from torch.utils._pytree import tree_leaves
 
 from zoo.analysis.costs import DEFAULT, formula_of
 
@@ -14,6 +15,7 @@ WITHOUT_A_FORMULA = {
     "number of non-zeros unknown": """
         _sparse_addmm _sparse_mm _sparse_mm_reduce_impl _sparse_sparse_matmul _spsolve hspmm smm
         sparse_sampled_addmm sspaddmm sparse_mask _sparse_mask_projection _spdiags
+        _sparse_mm_reduce_impl_backward
         copy_sparse_to_sparse _coalesce _coalesced _coalesced_
     """,
     "makes or resizes a sparse tensor": """
@@ -30,10 +32,12 @@ WITHOUT_A_FORMULA = {
     "number of steps or their order depends on values or a search": """
         _compute_linear_combination linalg_matrix_exp matrix_exp linalg_matrix_sqrth linalg_polar
         linalg_matrix_power matrix_power chain_matmul linalg_multi_dot _cslt_sparse_mm_search
+        matrix_exp_backward
     """,
     "composite, taken apart before it is seen": """
         corrcoef cov gradient istft linalg_cond linalg_matrix_rank linalg_tensorinv
-        linalg_tensorsolve nuclear_norm
+        linalg_tensorsolve nuclear_norm cumprod_backward
+        _convolution_double_backward _gather_sparse_backward
     """,
     "packed weights do not tell their size": """
         _wrapped_linear_prepack _wrapped_quantized_linear_prepacked fbgemm_linear_fp16_weight
@@ -42,10 +46,14 @@ WITHOUT_A_FORMULA = {
         fbgemm_pack_gemm_matrix_fp16 fbgemm_pack_quantized_matrix quantized_gru quantized_lstm
         _saturate_weight_to_fp16
     """,
-    "belongs to the backward pass, an optimizer or another engine": """
-        _amp_foreach_non_finite_check_and_unscale _amp_update_scale _amp_update_scale_
-        _dirichlet_grad _standard_gamma_grad _fused_adagrad _fused_adam _fused_adamw _fused_sgd
-        get_gradients glu_jvp _propagate_xla_data _add_batch_dim _remove_batch_dim
+    "starts a backward pass, which is seen itself": """
+        _backward get_gradients
+    """,
+    "of forward-mode differentiation": """
+        glu_jvp glu_backward_jvp
+    """,
+    "belongs to another engine": """
+        _propagate_xla_data _add_batch_dim _remove_batch_dim
         _sobol_engine_ff_ _sobol_engine_initialize_state_ _sobol_engine_scramble_
         _philox_key_fold_in _philox_key_split _nested_from_padded_and_nested_example
         _cufft_clear_plan_cache _cufft_get_plan_cache_max_size _cufft_get_plan_cache_size
@@ -63,26 +71,25 @@ def packets() -> set[str]:
     return whole | {name.rpartition(".")[0] for name in whole}
 
 
-def forward_operators() -> list[str]:
-    """Every `aten.name.overload` of a forward pass that allocates its results."""
+def operators() -> list[str]:
+    """Every `aten.name.overload`, forward, backward or optimizer, that is not an `out` variant."""
     return sorted(
         f"{name}.default" if name.count(".") == 1 else name
         for name in (raw.replace("::", ".", 1) for raw in torch._C._dispatch_get_all_op_names())
         if name.startswith("aten.")
-        and "backward" not in name
         and not name.endswith("out")
         and "_test_" not in name
         and name != "aten._foobar"
     )
 
 
-def test_every_forward_operator_has_a_formula_or_an_excuse():
-    bare = {name.split(".")[1] for name in forward_operators() if formula_of(name, DEFAULT) is None}
+def test_every_operator_has_a_formula_or_an_excuse():
+    bare = {name.split(".")[1] for name in operators() if formula_of(name, DEFAULT) is None}
     assert bare - EXCUSED == set()
 
 
 def test_an_excuse_that_is_not_needed_is_none():
-    bare = {name.split(".")[1] for name in forward_operators() if formula_of(name, DEFAULT) is None}
+    bare = {name.split(".")[1] for name in operators() if formula_of(name, DEFAULT) is None}
     assert EXCUSED - bare == set()
 
 
@@ -191,14 +198,30 @@ MODULES = {
 }
 
 
-@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize("name", MODULES)
-def test_no_operator_of_a_model_is_unknown(name, training, observe):
+def test_no_operator_of_a_model_is_unknown(name, observe):
     make, shape = MODULES[name]
-    model = make().to("meta").train(training)
+    model = make().to("meta").eval()
     x = torch.empty(shape, device="meta")
     seen = observe(lambda: model(*[x] * (2 if name == "bilinear" else 1)))
     assert seen
+    assert {s.op for s in seen if s.cost is None} == set()
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_operator_of_a_training_step_is_unknown(name, observe_training):
+    make, shape = MODULES[name]
+    model = make().to("meta").train()
+    x = torch.empty(shape, device="meta", requires_grad=True)
+    xs = [x * 1] * (2 if name == "bilinear" else 1)  # so that a model may work in place
+
+    def step() -> None:
+        result = model(*xs)
+        tensors = [one for one in tree_leaves(result) if isinstance(one, torch.Tensor)]
+        torch.autograd.backward([one.sum() for one in tensors])
+
+    seen = observe_training(step)
+    assert x.grad is not None
     assert {s.op for s in seen if s.cost is None} == set()
 
 
@@ -283,4 +306,75 @@ def test_no_operator_of_a_call_is_unknown(name, observe):
     ids = torch.zeros(TOKENS, dtype=torch.long, device="meta")
     seen = observe(lambda: CALLS[name](x, ids))
     assert seen
+    assert {s.op for s in seen if s.cost is None} == set()
+
+
+def surfaces(x, ids):
+    loss = F.interpolate(x, scale_factor=0.5, mode="bilinear", antialias=True).sum()
+    loss += F.interpolate(x, scale_factor=0.5, mode="bicubic", antialias=True).sum()
+    theta = torch.zeros(2, 2, 3, requires_grad=True)
+    grid = F.affine_grid(theta, [2, 4, 8, 8], align_corners=False)
+    loss += F.grid_sample(x, grid, align_corners=False).sum()
+    rois = torch.tensor([[0.0, 1, 1, 9, 9], [1, 2, 2, 8, 8]])
+    for pool in (torchvision.ops.roi_align, torchvision.ops.roi_pool):
+        loss += pool(x, rois, 3).sum()
+    for pool in (torchvision.ops.ps_roi_align, torchvision.ops.ps_roi_pool):
+        loss += pool(x, rois, 2).sum()
+    offset = torch.zeros(2, 18, 14, 14, requires_grad=True)
+    weight = torch.zeros(4, 4, 3, 3, requires_grad=True)
+    return loss + torchvision.ops.deform_conv2d(x, offset, weight).sum()
+
+
+def regressions(x, ids):
+    y = torch.zeros_like(x)
+    losses = [F.mse_loss, F.l1_loss, F.huber_loss, F.smooth_l1_loss, F.soft_margin_loss]
+    loss = (
+        sum(one(x, y) for one in losses)
+        + F.kl_div(x, y, reduction="sum")
+        + F.cosine_similarity(x, y).sum()
+    )
+    loss += F.binary_cross_entropy(x.sigmoid(), y) + F.binary_cross_entropy_with_logits(x, y)
+    return loss + torch.cdist(x, y).sum() + torch.pdist(x.flatten(1)).sum()
+
+
+def classifications(x, ids):
+    labels = torch.zeros(2, dtype=torch.long)
+    logits = x.flatten(1)
+    loss = F.cross_entropy(logits, labels, label_smoothing=0.1) + F.nll_loss(logits, labels)
+    loss += F.cross_entropy(x, torch.zeros(2, 16, 16, dtype=torch.long))
+    loss += F.multi_margin_loss(logits, labels)
+    loss += F.multilabel_margin_loss(logits, torch.zeros_like(logits, dtype=torch.long))
+    paths = F.log_softmax(x[:, 0].transpose(0, 1), -1)
+    long = torch.full((2,), 16)
+    return loss + F.ctc_loss(paths, torch.ones(2, 3, dtype=torch.long), long, labels + 3)
+
+
+def selections(x, ids):
+    chosen = [x[:, 1], x[:, 1:3], x[:, :, ids], x[x > 0], x.diagonal(dim1=-1, dim2=-2)]
+    chosen += [x.amax(-1), x.max(-1).values, x.sort(-1).values, x.topk(2).values, x.median()]
+    chosen += [x.gather(0, torch.zeros_like(x, dtype=torch.long)), x.unfold(-1, 4, 2)]
+    chosen += [x.masked_fill(x > 0, 0.0), x.index_select(1, ids[0] * 0), x.cummax(-1).values]
+    chosen += [x.cumsum(-1), x.cumprod(-1), x.prod(-1), x.var(), x.norm(), x.logsumexp(-1)]
+    chosen += [x.clamp(0, 1), x.flip(-1).roll(1, -1), F.embedding(ids, x[0, 0])]
+    chosen += [F.embedding_bag(ids, x[0, 0], mode="mean"), x[0, 0].trace()]
+    return sum(one.sum() for one in chosen)
+
+
+def spectra_and_algebra(x, ids):
+    square = x @ x.mT + torch.eye(16)
+    loss = torch.fft.irfft2(torch.fft.rfft2(x)).sum()
+    loss += torch.linalg.cholesky(square).sum() + torch.linalg.inv(square).sum()
+    return loss + torch.linalg.solve(square, x).sum() + torch.linalg.det(square).sum()
+
+
+BACKWARDS = [surfaces, regressions, classifications, selections, spectra_and_algebra]
+
+
+@pytest.mark.parametrize("call", BACKWARDS, ids=lambda call: call.__name__)
+def test_no_operator_of_the_backward_of_a_call_is_unknown(call, observe_training):
+    """On the CPU, with data: many of these search."""
+    x = torch.rand(IMAGE, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    ids = torch.arange(12).reshape(TOKENS) % 4
+    seen = observe_training(lambda: call(x, ids).backward())
+    assert x.grad is not None
     assert {s.op for s in seen if s.cost is None} == set()

@@ -21,6 +21,7 @@ from zoo.analysis.costs import (
     matmul,
     movement,
     normalisation,
+    optimizer,
     pointwise,
     pooling,
     recurrent,
@@ -57,6 +58,7 @@ DEFAULT: Final[Mapping[str, CostFormula]] = table(
     conv.FORMULAS,
     attention.FORMULAS,
     recurrent.FORMULAS,
+    optimizer.FORMULAS,
 )
 """All built-in formulas. No two families name the same operator."""
 

@@ -5,6 +5,12 @@ Is All You Need, arXiv:1706.03762, section 3.2. H is the number of query heads: 
 (Ainslie et al., GQA, arXiv:2305.13245) a key head is read by several of them and multiplied as
 often. The layers that contain projections count these too.
 
+Backward: five products where the forward has two, B*H*Sq*Skv*(3E + 2Ev). A fused kernel keeps no
+scores, so it computes them again, q x k; then dP = dO x v, dV = P x dO, dQ = dS x k, dK = dS x q
+(Dao et al., FlashAttention, arXiv:2205.14135, algorithm 4; Dao, FlashAttention-2,
+arXiv:2307.08691, section 3.1.2: "5 matmuls" against 2). All are computed, whatever is asked for. An
+attention that is taken apart keeps its scores and takes four.
+
 A causal or masked attention is counted in full. Where several sequences lie end to end their
 lengths are not known from shapes: the figure is then an upper bound, total rows of one side times
 the longest sequence of the other. The
@@ -17,7 +23,7 @@ from __future__ import annotations
 from math import prod
 
 from zoo.analysis.costs.base import Inputs, Specs, argument, read_bytes, table, written_bytes
-from zoo.analysis.costs.common import each
+from zoo.analysis.costs.common import each, named
 from zoo.analysis.records import Cost, TensorSpec
 
 
@@ -52,22 +58,31 @@ def attention(inputs: Specs, outputs: Specs) -> Cost:
     return Cost(macs, flops, read_bytes(inputs), written_bytes(outputs))
 
 
-def _packed(inputs: Specs, lengths: tuple[str, str]) -> int:
-    """From q (t, h, e), k (u, hk, e), v (u, hk, ev), end to end: the tightest of three bounds."""
-    (*_, t, h, e), (*_, u, _, _), ev = inputs[0].shape, inputs[1].shape, inputs[2].shape[-1]
+def _packed_scores(q: TensorSpec, k: TensorSpec, inputs: Specs, lengths: tuple[str, str]) -> int:
+    """Scores of q (t, h, e) with k (u, hk, e), end to end: the tightest of three bounds."""
+    (*_, t, h, _), (*_, u, _, _) = q.shape, k.shape
     longest_q, longest_k = (argument(inputs, name) for name in lengths)
     pairs = [t * u]
     if isinstance(longest_k, int) and longest_k > 0:
         pairs.append(t * longest_k)
     if isinstance(longest_q, int) and longest_q > 0:
         pairs.append(u * longest_q)
-    return h * min(pairs) * (e + ev)
+    return h * min(pairs)
 
 
-def _rows_first(inputs: Specs) -> int:
-    """From q (b, sq, h, e), k (b, sk, hk, e), v (b, sk, hk, ev)."""
-    (b, sq, h, e), sk, ev = inputs[0].shape, inputs[1].shape[1], inputs[2].shape[-1]
-    return b * h * sq * sk * (e + ev)
+def _rows_first_scores(q: TensorSpec, k: TensorSpec) -> int:
+    """Scores of q (b, sq, h, e) with k (b, sk, hk, e)."""
+    return q.numel // max(q.shape[-1], 1) * k.shape[1]
+
+
+def _products(q: TensorSpec, v: TensorSpec) -> int:
+    """MACs of the forward for each score, e + ev."""
+    return q.shape[-1] + v.shape[-1]
+
+
+def _products_backward(q: TensorSpec, v: TensorSpec) -> int:
+    """MACs of the backward for each score: scores again, dQ and dK e each, dV and dP ev each."""
+    return 3 * q.shape[-1] + 2 * v.shape[-1]
 
 
 def flash(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
@@ -82,9 +97,14 @@ def flash(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
     >>> flash(Inputs((two,) * 3, {"cum_seq_q": TensorSpec((3,)), "max_q": 64, "max_k": 64}), (two,))
     4194304
     """
-    if argument(inputs, "cum_seq_q") is not None or len(inputs[0].shape) == 3:
-        return _packed(inputs, ("max_q", "max_k"))
-    return _rows_first(inputs)
+    q, k, v = inputs[:3]
+    return _flash_scores(q, k, inputs) * _products(q, v)
+
+
+def _flash_scores(q: TensorSpec, k: TensorSpec, inputs: Specs) -> int:
+    if argument(inputs, "cum_seq_q") is not None or len(q.shape) == 3:
+        return _packed_scores(q, k, inputs, ("max_q", "max_k"))
+    return _rows_first_scores(q, k)
 
 
 def flash_in_place(inputs: Specs, outputs: Specs) -> int:
@@ -109,9 +129,14 @@ def efficient(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
     >>> efficient((q, q, q), (q,))
     8388608
     """
+    q, k, v = inputs[:3]
+    return _efficient_scores(q, k, inputs) * _products(q, v)
+
+
+def _efficient_scores(q: TensorSpec, k: TensorSpec, inputs: Specs) -> int:
     if argument(inputs, "cu_seqlens_q") is not None:
-        return _packed(inputs, ("max_seqlen_q", "max_seqlen_k"))
-    return _rows_first(inputs)
+        return _packed_scores(q, k, inputs, ("max_seqlen_q", "max_seqlen_k"))
+    return _rows_first_scores(q, k)
 
 
 def cudnn(inputs: Specs, outputs: Specs) -> int:
@@ -121,9 +146,72 @@ def cudnn(inputs: Specs, outputs: Specs) -> int:
     >>> cudnn((q, q, q), (q,))
     8388608
     """
-    if argument(inputs, "cum_seq_q") is not None or len(inputs[0].shape) == 3:
-        return _packed(inputs, ("max_q", "max_k"))
+    q, k, v = inputs[:3]
+    if argument(inputs, "cum_seq_q") is not None or len(q.shape) == 3:
+        return _packed_scores(q, k, inputs, ("max_q", "max_k")) * _products(q, v)
     return sdpa(inputs, outputs)
+
+
+def _operands(inputs: Specs) -> tuple[TensorSpec, TensorSpec, TensorSpec]:
+    """Query, key and value of a backward kernel, whose first operand is the result's gradient."""
+    return named(inputs, "query", 1), named(inputs, "key", 2), named(inputs, "value", 3)
+
+
+def attention_backward(inputs: Specs, outputs: Specs) -> Cost:
+    """From grad (.., h, sq, ev), then q, k and v as `sdpa` has them: sq*sk*(3e + 2ev) MACs a head.
+
+    Its pointwise FLOPs: those of the forward, done again, and those of their gradients (softmax,
+    scale of q and of k); a mask that asks for its gradient is one more for each score.
+
+    >>> q = TensorSpec((1, 4, 128, 64))
+    >>> cost = attention_backward((q, q, q, q), (q, q, q))
+    >>> cost.macs, cost.macs / sdpa((q, q, q), (q,))
+    (20971520, 2.5)
+    """
+    q, k, v = _operands(inputs)
+    rows, heads, sk = q.numel // max(q.shape[-1], 1), prod(q.shape[:-2]), k.shape[-2]
+    scores, scaled = rows * sk, q.numel + heads * sk * q.shape[-1]
+    mask = argument(inputs, "attn_mask", argument(inputs, "attn_bias"))
+    masked = mask is not None or bool(argument(inputs, "is_causal", default=False))
+    asked = mask is not None and bool(argument(inputs, "grad_input_mask", [False])[-1])
+    flops = 2 * scaled + scores * (2 + masked + asked)
+    macs = scores * _products_backward(q, v)
+    return Cost(macs, flops, read_bytes(inputs), written_bytes(outputs))
+
+
+def flash_backward(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
+    """From grad, then q, k and v as `flash` has them: b*h*sq*sk*(3e + 2ev).
+
+    >>> q = TensorSpec((1, 128, 4, 64))
+    >>> flash_backward((q, q, q, q), (q, q, q))
+    20971520
+    """
+    q, k, v = _operands(inputs)
+    return _flash_scores(q, k, inputs) * _products_backward(q, v)
+
+
+def efficient_backward(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
+    """From grad, then q, k and v as `efficient` has them: b*h*sq*sk*(3e + 2ev).
+
+    >>> q = TensorSpec((1, 128, 4, 64))
+    >>> efficient_backward((q, q, q, q), (q, q, q))
+    20971520
+    """
+    q, k, v = _operands(inputs)
+    return _efficient_scores(q, k, inputs) * _products_backward(q, v)
+
+
+def cudnn_backward(inputs: Specs, outputs: Specs) -> int:
+    """From grad, then q, k and v as `cudnn` has them: b*h*sq*sk*(3e + 2ev).
+
+    >>> q = TensorSpec((1, 4, 128, 64))
+    >>> cudnn_backward((q, q, q, q), (q, q, q))
+    20971520
+    """
+    q, k, v = _operands(inputs)
+    if argument(inputs, "cum_seq_q") is not None or len(q.shape) == 3:
+        return _packed_scores(q, k, inputs, ("max_q", "max_k")) * _products_backward(q, v)
+    return attention_backward(inputs, outputs).macs
 
 
 def multi_head(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
@@ -170,5 +258,13 @@ FORMULAS = table(
     each("_native_multi_head_attention _triton_multi_head_attention", multi_head),
     each("_transformer_encoder_layer_fwd", encoder_layer),
     each("flex_attention", attention, "higher_order"),
+    each("_scaled_dot_product_flash_attention_backward", attention_backward),
+    each("_scaled_dot_product_flash_attention_for_cpu_backward", attention_backward),
+    each("_scaled_dot_product_efficient_attention_backward", attention_backward),
+    each("_scaled_dot_product_cudnn_attention_backward", attention_backward),
+    each("_scaled_dot_product_fused_attention_overrideable_backward", attention_backward),
+    each("_flash_attention_backward", flash_backward),
+    each("_efficient_attention_backward", efficient_backward),
+    each("_cudnn_attention_backward", cudnn_backward),
 )
 """Attention kernels and the layers that fuse one."""

@@ -47,6 +47,15 @@ def named(inputs: Specs, name: str, position: int) -> TensorSpec:
     return found if isinstance(found, TensorSpec) else inputs[position]
 
 
+def wanted(inputs: Specs, count: int, name: str = "output_mask") -> tuple[int, ...]:
+    """Which of `count` gradients are computed, 1 or 0 each, by argument `name`; all without it.
+
+    >>> wanted(Inputs((), {"output_mask": [True, False]}), 2), wanted((), 2)
+    ((1, 0), (1, 1))
+    """
+    return tuple(int(bool(one)) for one in argument(inputs, name, (True,) * count))
+
+
 def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     """The shape that `shapes` stretch to together.
 

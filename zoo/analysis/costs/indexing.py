@@ -5,6 +5,9 @@ place reads what it puts and its indices, and writes as many elements; where it 
 these first and takes one pointwise FLOP for each. A scatter into a new tensor copies the tensor,
 too. How many elements a mask selects is not known from shapes: all of them, an upper bound, unless
 a result tells.
+
+The backward of a view or a gather makes a tensor of zeros as large as the operand, and puts the
+gradient into its place; where places may be shared it adds, one pointwise FLOP for each element.
 """
 
 from __future__ import annotations
@@ -218,6 +221,30 @@ def _rows(inputs: Specs) -> int:
     return target.numel // max(length, 1) * named(inputs, "index", 1).numel
 
 
+def placed(inputs: Specs, outputs: Specs) -> Cost:
+    """The backward of a slice: zeros, and grad over a part of them.
+
+    >>> placed((TensorSpec((2, 8)),), (TensorSpec((100, 8)),))
+    Cost(macs=0, flops=0, bytes_read=64, bytes_written=3264)
+    """
+    grad = inputs[0]
+    return Cost(bytes_read=grad.nbytes, bytes_written=written_bytes(outputs) + grad.nbytes)
+
+
+def placed_by_index(inputs: Specs, outputs: Specs) -> Cost:
+    """The backward of a gather: zeros, and grad added at the indices.
+
+    >>> g, x, i = TensorSpec((2, 8)), TensorSpec((100, 8)), TensorSpec((2,), "int64")
+    >>> placed_by_index(Inputs((g, x, i), {"index": i}), (x,))
+    Cost(macs=0, flops=16, bytes_read=144, bytes_written=3264)
+    """
+    grad = inputs[0]
+    found = (argument(inputs, name) for name in ("index", "indices", "mask"))
+    where = sum(spec.nbytes for spec in found if isinstance(spec, TensorSpec))
+    read, written = 2 * grad.nbytes + where, written_bytes(outputs) + grad.nbytes
+    return Cost(0, grad.numel, read, written)
+
+
 FORMULAS = table(
     each("gather index index_select take take_along_dim repeat_interleave", gathered),
     each("_unsafe_index _unsafe_masked_index", gathered),
@@ -237,5 +264,9 @@ FORMULAS = table(
     each("index_add index_reduce", add_rows),
     each("index_fill_ fill_diagonal_", fill_rows_),
     each("index_fill", fill_rows),
+    each("select_backward slice_backward diagonal_backward _nested_select_backward", placed),
+    each("index_select_backward gather_backward masked_select_backward", placed_by_index),
+    each("value_selecting_reduction_backward cummaxmin_backward unfold_backward", placed_by_index),
+    each("trace_backward", placed),
 )
 """Gathers and scatters."""

@@ -5,6 +5,9 @@ Matrix Computations, 4th ed., section 1.1.11, which counts 2mnk flops. Not count
 matrix that `addmm` and its like add, scaling by alpha and beta, fused activations, and the
 unpacking of quantised weights.
 
+Backward: a product's two gradients are products, each of as many MACs. Most reach the device as
+`mm` and `bmm`; the few kernels that compute several gradients at once say by a mask which.
+
 An outer product (`outer`, `ger`, `addr`) sums nothing: it has 0 MACs, and pointwise FLOPs instead.
 A product with a sparse matrix costs its number of non-zeros, which no shape tells: `_sparse_mm` and
 its like have no formula, while 2:4 sparsity, which a shape does tell, has.
@@ -14,8 +17,8 @@ from __future__ import annotations
 
 from math import prod
 
-from zoo.analysis.costs.base import Inputs, Specs, argument, table  # noqa: F401 - for the doctests
-from zoo.analysis.costs.common import each, elements, named, streamed, with_in_place
+from zoo.analysis.costs.base import Inputs, Specs, argument, read_bytes, table, written_bytes  # noqa: F401 - for the doctests
+from zoo.analysis.costs.common import each, elements, named, streamed, wanted, with_in_place
 from zoo.analysis.records import Cost, TensorSpec
 
 
@@ -238,6 +241,76 @@ def dynamic_4bit(inputs: Specs, outputs: Specs) -> int:
     return outputs[0].numel * named(inputs, "inp", 0).shape[-1]
 
 
+def linear_backward(inputs: Specs, outputs: Specs) -> Cost:
+    """From x (..., k), grad (..., n) and w (n, k): rows*n*k MACs for each of two gradients.
+
+    That of the bias is a sum: one FLOP for each element of grad.
+
+    >>> x, g, w = TensorSpec((2, 3)), TensorSpec((2, 5)), TensorSpec((5, 3))
+    >>> linear_backward((x, g, w), (x, w, TensorSpec((5,)))).macs
+    60
+    """
+    grad, k = named(inputs, "grad_output", 1), inputs[2].shape[-1]
+    of_x, of_weight, of_bias = wanted(inputs, 3)
+    macs, flops = (of_x + of_weight) * grad.numel * k, of_bias * grad.numel
+    return Cost(macs, flops, read_bytes(inputs), written_bytes(outputs))
+
+
+def linear_backward_input(inputs: Specs, outputs: Specs) -> int:
+    """From grad (..., n) and w (n, k) -> (..., k): rows*n*k MACs.
+
+    >>> linear_backward_input((TensorSpec((2, 5)), TensorSpec((5, 3))), (TensorSpec((2, 3)),))
+    30
+    """
+    return outputs[0].numel * inputs[0].shape[-1]
+
+
+def linear_backward_weights(inputs: Specs, outputs: Specs) -> Cost:
+    """From grad (..., n) and x (..., k) -> (n, k) and (n,): rows*n*k MACs, rows*n FLOPs.
+
+    >>> g, x, w = TensorSpec((2, 5)), TensorSpec((2, 3)), TensorSpec((5, 3))
+    >>> cost = linear_backward_weights((g, x, w), (w, TensorSpec((5,))))
+    >>> cost.macs, cost.flops
+    (30, 10)
+    """
+    grad, x = inputs[0], inputs[1]
+    flops = grad.numel if argument(inputs, "bias_defined", default=True) else 0
+    cost = streamed(inputs, outputs, flops=flops)
+    return Cost(grad.numel * x.shape[-1], flops, cost.bytes_read, cost.bytes_written)
+
+
+def matmul_backward(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
+    """From grad (..., m, n), a (..., m, k), b (..., k, n): a product for each gradient.
+
+    >>> g, a, b = TensorSpec((2, 5)), TensorSpec((2, 3)), TensorSpec((3, 5))
+    >>> matmul_backward(Inputs((g, a, b), {"mask": [True, False]}), (a,))
+    30
+    """
+    return sum(wanted(inputs, 2, "mask")) * inputs[0].numel * inputs[1].shape[-1]
+
+
+def cdist_backward(inputs: Specs, outputs: Specs) -> Cost:
+    """From grad (..., p, r), x (..., p, m), y (..., r, m) -> x: 3*m FLOPs for each distance.
+
+    A difference, its scaling by the gradient, and a sum.
+
+    >>> g, x, y = TensorSpec((3, 4)), TensorSpec((3, 8)), TensorSpec((4, 8))
+    >>> cdist_backward((g, x, y, g), (x,)).flops
+    288
+    """
+    return streamed(inputs, outputs, flops=3 * inputs[0].numel * inputs[1].shape[-1])
+
+
+def pdist_backward(inputs: Specs, outputs: Specs) -> Cost:
+    """From grad (n(n-1)/2,) and x (n, m) -> x: 4*m FLOPs for each distance, added to two rows.
+
+    >>> g, x = TensorSpec((6,)), TensorSpec((4, 8))
+    >>> pdist_backward((g, x, g), (x,)).flops
+    192
+    """
+    return streamed(inputs, outputs, flops=4 * inputs[0].numel * inputs[1].shape[-1])
+
+
 FORMULAS = table(
     each("mm _int_mm _scaled_mm _scaled_mm_v2", mm),
     each("addmm addmm_ _addmm_activation", addmm),
@@ -268,5 +341,11 @@ FORMULAS = table(
     each("cdist _cdist_forward", pairwise_distance),
     each("_euclidean_dist", euclidean_distance),
     each("pdist _pdist_forward", pdist),
+    each("linear_backward mkldnn_linear_backward", linear_backward),
+    each("mkldnn_linear_backward_input", linear_backward_input),
+    each("mkldnn_linear_backward_weights", linear_backward_weights),
+    each("matmul_backward", matmul_backward),
+    each("_cdist_backward", cdist_backward),
+    each("_pdist_backward", pdist_backward),
 )
 """Matrix products and what is computed with them."""

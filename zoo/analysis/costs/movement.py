@@ -7,6 +7,9 @@ none). Each element of the operands is read once and each of the results written
 - a `*_copy` of a view, and `narrow_copy`, read what they return and not the rest;
 - a scalar that is brought to the host is one element.
 
+Backward: a padding that repeats elements sums their gradients, one pointwise FLOP for each; what
+only arranged or copied is copied back.
+
 Indexed reads and writes are in `indexing`.
 """
 
@@ -64,6 +67,24 @@ def folded(inputs: Specs, outputs: Specs) -> Cost:
     return streamed(inputs, outputs, flops=elements(inputs))
 
 
+def unpadded(inputs: Specs, outputs: Specs) -> Cost:
+    """Sums what a padding repeated: one FLOP for each element of grad; x only lends its form.
+
+    >>> unpadded((TensorSpec((1, 6)), TensorSpec((1, 4))), (TensorSpec((1, 4)),))
+    Cost(macs=0, flops=6, bytes_read=24, bytes_written=16)
+    """
+    return streamed(inputs[:1], outputs, flops=elements(inputs[:1]))
+
+
+def copied_back(inputs: Specs, outputs: Specs) -> Cost:
+    """Reads grad, writes it; other operands only lend their form.
+
+    >>> copied_back((TensorSpec((4,)), TensorSpec((4,))), (TensorSpec((4,)),))
+    Cost(macs=0, flops=0, bytes_read=16, bytes_written=16)
+    """
+    return streamed(inputs[:1], outputs)
+
+
 _COPIES = """
     clone copy _conj_copy _copy_from _copy_from_and_resize _make_dual_copy _fw_primal_copy
     _neg_view_copy _pin_memory _to_copy lift_fresh_copy to_mkldnn to_dense _to_dense to_sparse
@@ -113,5 +134,11 @@ FORMULAS = table(
     each("copy_ copy_sparse_to_sparse_", copied_over),
     each("_local_scalar_dense item is_nonzero", to_host),
     each("col2im", folded),
+    each("reflection_pad1d_backward reflection_pad2d_backward", unpadded),
+    each("reflection_pad3d_backward replication_pad1d_backward", unpadded),
+    each("replication_pad2d_backward replication_pad3d_backward", unpadded),
+    each("to_dense_backward to_mkldnn_backward _sparse_sum_backward", copied_back),
+    each("_pack_padded_sequence_backward _nested_sum_backward", copied_back),
+    each("masked_scatter_backward", moved),
 )
 """Copies and rearrangements."""

@@ -6,6 +6,9 @@ result that only records the choice made (a mask, an exponent) adds none. A fuse
 operators it replaces where that is said. Operands are read once, results written once; in-place
 operators write too.
 
+Backward: one for each element of the gradient, whatever the derivative. List forms (`_foreach_*`)
+count as the operators that they stand for; optimizers' own kernels are in `optimizer`.
+
 Comparisons, choices (`where`), bit operations and quantisation count like arithmetic. Copies and
 conversions of type do not: they are in `movement`. Random numbers are in `factory`.
 """
@@ -14,7 +17,7 @@ from __future__ import annotations
 
 from zoo.analysis.costs.base import Inputs, Specs, argument, table  # noqa: F401 - for the doctests
 from zoo.analysis.costs.common import each, elements, streamed, with_in_place
-from zoo.analysis.records import Cost, TensorSpec  # noqa: F401 - for the doctests
+from zoo.analysis.records import Cost, TensorSpec  # noqa: F401, TC001 - for the doctests
 
 
 def elementwise(inputs: Specs, outputs: Specs) -> Cost:
@@ -71,20 +74,6 @@ def foreach_reduction(inputs: Specs, outputs: Specs) -> Cost:
     return streamed(inputs, outputs, flops=elements(inputs))
 
 
-def fused_optimizer(inputs: Specs, outputs: Specs) -> Cost:  # noqa: ARG001
-    """An optimizer's whole step: one FLOP for each element of each tensor among its operands.
-
-    It reads all of them and writes all but the gradients. A lower bound on its arithmetic.
-
-    >>> p = TensorSpec((4,))
-    >>> fused_optimizer(Inputs((p, p, p), {"grads": [p]}), ())
-    Cost(macs=0, flops=12, bytes_read=48, bytes_written=32)
-    """
-    everything = streamed(inputs, inputs, flops=elements(inputs))
-    kept = sum(spec.nbytes for spec in argument(inputs, "grads", ()))
-    return Cost(0, everything.flops, everything.bytes_read, everything.bytes_written - kept)
-
-
 def glu(inputs: Specs, outputs: Specs) -> Cost:
     """(.., 2n) -> (.., n), a half times the sigmoid of the other: two FLOPs for each element.
 
@@ -92,6 +81,35 @@ def glu(inputs: Specs, outputs: Specs) -> Cost:
     12
     """
     return streamed(inputs, outputs, flops=2 * elements(outputs))
+
+
+def glu_backward(inputs: Specs, outputs: Specs) -> Cost:
+    """(.., n) and x (.., 2n) -> (.., 2n): two products and a sigmoid's, 3n FLOPs.
+
+    >>> glu_backward((TensorSpec((2, 3)), TensorSpec((2, 6))), (TensorSpec((2, 6)),)).flops
+    18
+    """
+    return streamed(inputs, outputs, flops=3 * elements(inputs[:1]))
+
+
+def all_results(inputs: Specs, outputs: Specs) -> Cost:
+    """One FLOP for each element of every result: the gradients of `prelu`, before they are summed.
+
+    >>> x = TensorSpec((2, 6))
+    >>> all_results((x, x, x), (x, x)).flops
+    24
+    """
+    return streamed(inputs, outputs, flops=elements(outputs))
+
+
+def learnt_quantisation_backward(inputs: Specs, outputs: Specs) -> Cost:
+    """The gradients of x, and of scale and zero point, which are sums over it: 3 FLOPs an element.
+
+    >>> x, s = TensorSpec((2, 6)), TensorSpec((1,))
+    >>> learnt_quantisation_backward((x, x, s, s), (x, s, s)).flops
+    36
+    """
+    return streamed(inputs, outputs, flops=len(outputs) * elements(inputs[:1]))
 
 
 def rescale_qkv(inputs: Specs, outputs: Specs) -> Cost:
@@ -157,6 +175,18 @@ _QUANTISATION = """
     fused_moving_avg_obs_fake_quant _fused_moving_avg_obs_fq_helper
     _fused_moving_avg_obs_fq_helper_functional
 """
+_BACKWARD = """
+    elu_backward gelu_backward hardshrink_backward hardsigmoid_backward hardswish_backward
+    hardtanh_backward infinitely_differentiable_gelu_backward leaky_relu_backward
+    log_sigmoid_backward logit_backward mish_backward native_dropout_backward
+    rrelu_with_noise_backward sigmoid_backward silu_backward softplus_backward softshrink_backward
+    tanh_backward threshold_backward fake_quantize_per_channel_affine_cachemask_backward
+    fake_quantize_per_tensor_affine_cachemask_backward _dirichlet_grad _standard_gamma_grad
+"""
+_LEARNT_QUANTISATION_BACKWARD = """
+    _fake_quantize_learnable_per_tensor_affine_backward
+    _fake_quantize_learnable_per_channel_affine_backward
+"""
 _QUANTISED = """
     add add_relu add_scalar add_scalar_relu mul mul_relu mul_scalar mul_scalar_relu clamp elu celu
     hardswish leaky_relu prelu relu6 sigmoid threshold dropout
@@ -184,7 +214,9 @@ FORMULAS = table(
     each("_foreach_copy _foreach_copy_", foreach_copy),
     each("_foreach_zero _foreach_zero_", foreach_zero),
     each("_foreach_norm _foreach_max _foreach_powsum", foreach_reduction),
-    each("_amp_foreach_non_finite_check_and_unscale_", foreach),
-    each("_fused_adagrad_ _fused_adam_ _fused_adamw_ _fused_sgd_", fused_optimizer),
+    each(_BACKWARD, elementwise),
+    each("glu_backward", glu_backward),
+    each("_prelu_kernel_backward", all_results),
+    each(_LEARNT_QUANTISATION_BACKWARD, learnt_quantisation_backward),
 )
 """Elementwise operators, their in-place twins and their list forms."""

@@ -5,6 +5,11 @@ weights of all layers and directions alike (Hochreiter & Schmidhuber 1997 for th
 arXiv:1406.1078 for the GRU, Sak et al. arXiv:1402.1128 for projections, as `torch.nn.LSTM` has
 them). So an LSTM of 64 inputs and 64 units takes 4*64*(64 + 64) = 32,768 MACs a step.
 
+Backward: two MACs for each of the forward, one for the gradient that goes back through the step and
+one for the weight's. A kernel computes both for every step, also where nothing asks for the
+gradient of the first state; where cuDNN is not asked for the weights' gradients it leaves these
+out.
+
 Not counted: biases, gates and activations; a recurrent kernel is a contraction. The fused cells
 `_thnn_fused_*` are the other half: their matrix products ran before them, so they have pointwise
 FLOPs, as many as the elementwise operators they replace. Quantised layers with packed weights have
@@ -15,9 +20,9 @@ from __future__ import annotations
 
 from math import prod
 
-from zoo.analysis.costs.base import Specs, read_bytes, table, written_bytes
-from zoo.analysis.costs.common import each, elements, streamed
-from zoo.analysis.records import Cost, TensorSpec  # noqa: F401 - TensorSpec is for the doctests
+from zoo.analysis.costs.base import Inputs, Specs, argument, read_bytes, table, written_bytes  # noqa: F401 - for the doctests
+from zoo.analysis.costs.common import each, elements, named, streamed, wanted
+from zoo.analysis.records import Cost, TensorSpec
 
 
 def layers(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
@@ -97,6 +102,73 @@ def fused_gru_cell(inputs: Specs, outputs: Specs) -> Cost:
     return streamed(inputs, outputs, flops=10 * inputs[2].numel)
 
 
+def layers_backward(inputs: Specs, outputs: Specs) -> int:  # noqa: ARG001
+    """From x, weights, states, output and gradients: twice `layers`, once with frozen weights.
+
+    Weights are known by name: where a sequence is packed, results have rank 2 as weights do.
+
+    >>> x, h, w = TensorSpec((10, 1, 64)), TensorSpec((1, 1, 64)), TensorSpec((256, 64))
+    >>> arguments = {"weight": [w, w], "output_mask": [True, True, True, True]}
+    >>> layers_backward(Inputs((x, w, w, h, h, x, x), arguments), (x, h, h, w, w))
+    655360
+    """
+    weights = argument(inputs, "weight") or argument(inputs, "params") or inputs[1:]
+    of_weights = wanted(inputs, 4)[3]
+    matrices = [spec for spec in weights if len(spec.shape) == 2]
+    return prod(named(inputs, "input", 0).shape[:-1]) * elements(matrices) * (1 + of_weights)
+
+
+def onednn_layer_backward(inputs: Specs, outputs: Specs) -> Cost:
+    """Twice `onednn_layer`; pointwise FLOPs as `fused_lstm_cell_backward`, 16 a unit.
+
+    >>> x, w, b = TensorSpec((10, 1, 64)), TensorSpec((256, 64)), TensorSpec((256,))
+    >>> h = TensorSpec((1, 64))
+    >>> cost = onednn_layer_backward((x, w, w, b, b, h, h, x, h, h, x), (x, w, w, b, b, h, h))
+    >>> cost.macs, cost.flops
+    (655360, 10240)
+    """
+    x, result = inputs[0], named(inputs, "output", 7)
+    macs = 2 * prod(x.shape[:-1]) * elements(inputs[1:3])
+    flops = (12 + 4 * bool(argument(inputs, "has_biases", default=True))) * result.numel
+    return Cost(macs, flops, read_bytes(inputs), written_bytes(outputs))
+
+
+def fused_lstm_cell_backward(inputs: Specs, outputs: Specs) -> Cost:
+    """Gradients of the states in, of the gates out: 12 FLOPs a unit, 4 more for the biases.
+
+    Of h = o*tanh(c) two products and a tanh, the sum with what comes from the next step, of
+    c = f*c + i*g four products, and the four activations. The bias of each gate is a sum.
+
+    >>> c, gates = TensorSpec((2, 5)), TensorSpec((2, 20))
+    >>> call = Inputs((c, c, c, c, gates), {"cx": c, "has_bias": False})
+    >>> fused_lstm_cell_backward(call, (gates, gates, c)).flops
+    120
+    """
+    return _cell_backward(inputs, outputs, named(inputs, "cx", 0), (12, 4))
+
+
+def fused_gru_cell_backward(inputs: Specs, outputs: Specs) -> Cost:
+    """Gradient of the state in, of the gates out: 9 FLOPs a unit, 6 more for both biases.
+
+    Of (h - n)*z + n two products, a sign and a sum, of n = tanh(x + r*h) a tanh and two products,
+    and two sigmoids.
+
+    >>> h, saved, gates = TensorSpec((2, 5)), TensorSpec((2, 25)), TensorSpec((2, 15))
+    >>> call = Inputs((h, saved), {"grad_hy": h, "has_bias": True})
+    >>> fused_gru_cell_backward(call, (gates, gates, h)).flops
+    150
+    """
+    return _cell_backward(inputs, outputs, named(inputs, "grad_hy", 0), (9, 6))
+
+
+def _cell_backward(
+    inputs: Specs, outputs: Specs, state: TensorSpec, flops: tuple[int, int]
+) -> Cost:
+    """So many FLOPs for each element of `state`, and so many more where there are biases."""
+    biased = bool(argument(inputs, "has_bias", default=True))
+    return streamed(inputs, outputs, flops=(flops[0] + biased * flops[1]) * state.numel)
+
+
 FORMULAS = table(
     each("lstm gru rnn_tanh rnn_relu _lstm_mps _cudnn_rnn miopen_rnn", layers),
     each("mkldnn_rnn_layer", onednn_layer),
@@ -105,5 +177,12 @@ FORMULAS = table(
     each("quantized_gru_cell quantized_rnn_tanh_cell quantized_rnn_relu_cell", cell),
     each("_thnn_fused_lstm_cell", fused_lstm_cell),
     each("_thnn_fused_gru_cell", fused_gru_cell),
+    each("_cudnn_rnn_backward miopen_rnn_backward lstm_mps_backward", layers_backward),
+    each("mkldnn_rnn_layer_backward", onednn_layer_backward),
+    each("_thnn_fused_lstm_cell_backward", fused_lstm_cell_backward),
+    each("_thnn_fused_lstm_cell_backward_impl", fused_lstm_cell_backward),
+    each("_thnn_differentiable_lstm_cell_backward", fused_lstm_cell_backward),
+    each("_thnn_fused_gru_cell_backward", fused_gru_cell_backward),
+    each("_thnn_differentiable_gru_cell_backward", fused_gru_cell_backward),
 )
 """Recurrent layers and cells."""

@@ -2,7 +2,8 @@
 
 Counted: one pointwise FLOP for each input element, whatever the reduction: a maximum as a sum, a
 variance as a mean. Running sums and products, histograms and tests over all elements count alike.
-The elements that the result has do not matter, nor do the passes a kernel makes.
+The elements that the result has do not matter, nor do the passes a kernel makes. Backward: one for
+each element of the gradient that is spread.
 """
 
 from __future__ import annotations
@@ -65,6 +66,17 @@ _HISTOGRAMS = """
     _histogramdd_from_bin_tensors
 """
 
+
+def segments_backward(inputs: Specs, outputs: Specs) -> Cost:
+    """Spreads each segment's gradient over its elements: one FLOP for each.
+
+    >>> g, x = TensorSpec((2, 3)), TensorSpec((9, 3))
+    >>> segments_backward((g, g, x), (x,)).flops
+    27
+    """
+    return streamed(inputs, outputs, flops=elements(outputs))
+
+
 FORMULAS = table(
     each(_REDUCTIONS, reduced),
     each(_SCANS, reduced),
@@ -73,5 +85,6 @@ FORMULAS = table(
     with_in_place("renorm", reduced_twice),
     each("dist pairwise_distance", distance),
     each("trace", trace),
+    each("_segment_reduce_backward", segments_backward),
 )
 """Reductions, running reductions and histograms."""

@@ -5,6 +5,9 @@ An interpolated element is a weighted sum of its neighbours: one pointwise FLOP 
 FLOPs. Antialiased filters widen by the factor that they shrink by, in each direction. The
 computation of weights and coordinates is not counted.
 
+Backward: each element of the gradient is added to the neighbours that it was read from, so nearest
+neighbours take one FLOP, too. A grid's own gradient is as many again.
+
 Regions of interest take `sampling_ratio` squared samples a bin; where that is left to the regions'
 sizes, one: a lower bound. Suppressing boxes compares each pair once: n(n - 1)/2, the most it can
 take.
@@ -14,8 +17,8 @@ from __future__ import annotations
 
 from math import ceil, prod
 
-from zoo.analysis.costs.base import Inputs, Specs, argument, table  # noqa: F401 - for the doctests
-from zoo.analysis.costs.common import each, elements, log2_ceil, streamed
+from zoo.analysis.costs.base import CostFormula, Inputs, Specs, argument, table  # noqa: F401 - for the doctests
+from zoo.analysis.costs.common import each, elements, log2_ceil, named, streamed, wanted
 from zoo.analysis.records import Cost, TensorSpec  # noqa: F401, TC001 - for the doctests
 
 
@@ -157,6 +160,95 @@ def nms(inputs: Specs, outputs: Specs) -> Cost:
     return streamed(inputs, outputs, flops=n * log2_ceil(n) + n * (n - 1) // 2)
 
 
+def spread(neighbours: int) -> CostFormula:
+    """The backward of an interpolation: adds each element of grad to so many neighbours.
+
+    >>> g, x = TensorSpec((1, 1, 4, 4)), TensorSpec((1, 1, 2, 2))
+    >>> spread(4)((g,), (x,))
+    Cost(macs=0, flops=64, bytes_read=64, bytes_written=16)
+    """
+
+    def formula(inputs: Specs, outputs: Specs) -> Cost:
+        return streamed(inputs[:1], outputs, flops=neighbours * elements(inputs[:1]))
+
+    return formula
+
+
+def spread_antialiased(reach: int) -> CostFormula:
+    """The same where a filter widens by the factor that it shrinks by.
+
+    >>> g, x = TensorSpec((1, 1, 4, 4)), TensorSpec((1, 1, 8, 8))
+    >>> spread_antialiased(2)((g,), (x,)).flops
+    256
+    """
+
+    def formula(inputs: Specs, outputs: Specs) -> Cost:
+        forward = _antialiased(outputs, inputs[:1], reach)
+        return streamed(inputs[:1], outputs, flops=forward.flops)
+
+    return formula
+
+
+def grid_sampler_backward(inputs: Specs, outputs: Specs) -> Cost:
+    """From grad, x and grid: as `grid_sampler` for the grid, and for x where it is asked for.
+
+    A nearest neighbour is one FLOP for x and none for the grid, which has no gradient then.
+
+    >>> g, x, grid = TensorSpec((1, 3, 2, 2)), TensorSpec((1, 3, 4, 4)), TensorSpec((1, 2, 2, 2))
+    >>> grid_sampler_backward((g, x, grid), (x, grid)).flops
+    96
+    >>> call = Inputs((g, x, grid), {"interpolation_mode": 1, "output_mask": [True, True]})
+    >>> grid_sampler_backward(call, (x, grid)).flops
+    12
+    """
+    grad = named(inputs, "grad_output", 0)
+    linear = 2 ** (len(grad.shape) - 2)
+    mode = argument(inputs, "interpolation_mode", 0)
+    taps = {1: 0, 2: 16}.get(mode, linear)
+    of_x = wanted(inputs, 2)[0]
+    return streamed(inputs, outputs, flops=(taps + of_x * max(taps, 1)) * grad.numel)
+
+
+def affine_grid_backward(inputs: Specs, outputs: Specs) -> Cost:
+    """From grad (n, *s, d) -> theta (n, d, d + 1): d + 1 FLOPs for each coordinate.
+
+    >>> affine_grid_backward((TensorSpec((1, 4, 4, 2)),), (TensorSpec((1, 2, 3)),)).flops
+    96
+    """
+    return streamed(inputs, outputs, flops=(inputs[0].shape[-1] + 1) * elements(inputs[:1]))
+
+
+def roi_align_backward(inputs: Specs, outputs: Specs) -> Cost:
+    """From grad (n, c, p, p) and regions: four neighbours for each of ratio^2 samples a bin.
+
+    >>> g, rois, x = TensorSpec((2, 3, 7, 7)), TensorSpec((2, 5)), TensorSpec((1, 3, 8, 8))
+    >>> roi_align_backward(Inputs((g, rois), {"sampling_ratio": 2}), (x,)).flops
+    4704
+    """
+    samples = max(argument(inputs, "sampling_ratio", 1), 1) ** 2
+    return streamed(inputs, outputs, flops=4 * samples * elements(inputs[:1]))
+
+
+def roi_pool_backward(inputs: Specs, outputs: Specs) -> Cost:
+    """From grad (n, c, p, p) and regions: one FLOP for each element of grad.
+
+    >>> g, rois, x = TensorSpec((2, 3, 7, 7)), TensorSpec((2, 5)), TensorSpec((1, 3, 8, 8))
+    >>> roi_pool_backward((g, rois), (x,)).flops
+    294
+    """
+    return streamed(inputs, outputs, flops=elements(inputs[:1]))
+
+
+_NEAREST_BACKWARD = """
+    upsample_nearest1d_backward upsample_nearest2d_backward upsample_nearest3d_backward
+    _upsample_nearest_exact1d_backward _upsample_nearest_exact2d_backward
+    _upsample_nearest_exact3d_backward
+"""
+_GRID_BACKWARD = """
+    grid_sampler_2d_backward grid_sampler_3d_backward cudnn_grid_sampler_backward
+    _grid_sampler_2d_cpu_fallback_backward
+"""
+
 FORMULAS = table(
     each("upsample_nearest1d upsample_nearest2d upsample_nearest3d", nearest),
     each("_upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d", nearest),
@@ -174,5 +266,18 @@ FORMULAS = table(
     each("roi_pool ps_roi_pool", roi_pool, "torchvision"),
     each("nms qnms", nms, "torchvision"),
     each("box_iou_rotated", roi_pool, "torchvision"),
+    each(_NEAREST_BACKWARD, spread(1)),
+    each("upsample_linear1d_backward", spread(2)),
+    each("upsample_bilinear2d_backward", spread(4)),
+    each("upsample_trilinear3d_backward", spread(8)),
+    each("upsample_bicubic2d_backward", spread(16)),
+    each("_upsample_bilinear2d_aa_backward", spread_antialiased(2)),
+    each("_upsample_bicubic2d_aa_backward", spread_antialiased(4)),
+    each("_upsample_lanczos2d_aa_backward", spread_antialiased(6)),
+    each(_GRID_BACKWARD, grid_sampler_backward),
+    each("affine_grid_generator_backward", affine_grid_backward),
+    each("cudnn_affine_grid_generator_backward", affine_grid_backward),
+    each("_roi_align_backward _ps_roi_align_backward", roi_align_backward, "torchvision"),
+    each("_roi_pool_backward _ps_roi_pool_backward", roi_pool_backward, "torchvision"),
 )
 """Interpolation, grids, regions of interest and boxes."""

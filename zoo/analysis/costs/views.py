@@ -1,10 +1,10 @@
 """Which operators do no work on the data?
 
-Views, questions about a tensor's form, assertions and allocations: zero MACs, FLOPs and bytes. That
-is a known zero, not an unknown one. An operator that makes a view or a copy, as the need may be
-(`reshape`, `contiguous`, `to`), costs a copy where its result has another type or device than its
-operand and nothing otherwise; a `reshape` that has to copy reaches the tracer as `clone` below
-autograd.
+Views, questions about a tensor's form, assertions, allocations and a profiler's marks: zero MACs,
+FLOPs and bytes. That is a known zero, not an unknown one. An operator that makes a view or a copy,
+as the need may be (`reshape`, `contiguous`, `to`), costs a copy where its result has another type
+or device than its operand and nothing otherwise; a `reshape` that has to copy reaches the tracer as
+`clone` below autograd.
 """
 
 from __future__ import annotations
@@ -73,6 +73,9 @@ _ASSERTIONS = """
     _linalg_check_errors record_stream _cudnn_init_dropout_state _validate_sparse_coo_tensor_args
     _validate_sparse_compressed_tensor_args _validate_compressed_sparse_indices
 """
+_MARKS = """
+    _record_function_enter _record_function_enter_new _record_function_exit
+"""
 _ALLOCATIONS = """
     empty empty_like empty_permuted empty_quantized empty_strided new_empty new_empty_strided
     _empty_affine_quantized _empty_per_channel_affine_quantized _efficientzerotensor
@@ -85,6 +88,7 @@ FORMULAS = table(
     each(_ASSERTIONS, free),
     each(_ALLOCATIONS, free),
     with_in_place("resize resize_as _resize_output sparse_resize", free),
+    each(_MARKS, free, "profiler"),
     each("_autocast_to_full_precision _autocast_to_reduced_precision", view_or_conversion),
     each("to type_as contiguous reshape pin_memory coalesce _to_cpu", view_or_conversion),
     each("_cast_Byte _cast_Char _cast_Double _cast_Float _cast_Half", view_or_conversion),

@@ -4,23 +4,28 @@ Blank tensors lie on torch's meta device. The model's own code must not see that
 `x.device.type == "cuda"` goes the way it would go there, `.cuda()` and `.to("cuda:1")` work without
 a driver, and `.numpy()`, `.tolist()` and `print` of a blank tensor give its stand-in values.
 
-torch turns a function mode off while it handles a call. Inside torch's own Python functions
-(`multi_head_attention_forward`) it is therefore off at first, and `BlankMode` turns it on again at
-the first operator that runs there (`_through`). Where it is off, the meta device is seen, and
-`BlankMode` reads it as the device that was asked for.
+torch's own Python functions (`multi_head_attention_forward`) are run as twins with the mode on
+(`bodies.py`). Where torch has it off, the meta device is seen, and `BlankMode` reads it as the
+device that was asked for.
 """
 
 from __future__ import annotations
 
-from types import FunctionType
+import sys
+from contextlib import nullcontext
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from torch.utils import checkpoint
+from torch.utils._device import DeviceContext
 
 from zoo.analysis.tracer import kernels
+from zoo.analysis.tracer.autocast import Casts
 from zoo.analysis.tracer.blank import SMALL, blank_like, replace_tensors, tensors_in
+from zoo.analysis.tracer.bodies import Bodies
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +41,7 @@ _FLAGS = {
 _CHECKS_DEVICES = {
     getattr(torch._VF, name)
     for name in (
+        "lstm",
         "gru",
         "rnn_tanh",
         "rnn_relu",
@@ -46,7 +52,7 @@ _CHECKS_DEVICES = {
         "stft",
         "istft",
     )
-} | {torch.stft, torch.istft}
+} | {torch.stft, torch.istft, torch.nn.functional.scaled_dot_product_attention}
 """Functions whose C++ code compares the devices of their operands before any operator runs."""
 _LEGACY = {
     torch.float32: "Float",
@@ -61,6 +67,15 @@ _LEGACY = {
     torch.bool: "Bool",
 }
 """Names that `Tensor.type()` gives dtypes."""
+_ATTENTION = torch.nn.functional.scaled_dot_product_attention
+_INFERS = next(
+    part for part in checkpoint._infer_device_type.__code__.co_consts if isinstance(part, CodeType)
+)
+"""Asks for the device whose autocast gradient checkpointing turns on again when it runs a module
+again. Where torch would refuse that (`Casts.refused`), it is shown a device without autocast, and
+leaves autocast as it finds it."""
+_COMPARES = checkpoint._default_meta_extractor.__code__
+"""Compares devices of the first run and of the second, some where function modes are off."""
 _SCALARS = {
     torch.Tensor.item: None,
     torch.Tensor.__bool__: bool,
@@ -82,6 +97,14 @@ def with_index(device: torch.device) -> str:
     return "cpu" if device.type == "cpu" else f"{device.type}:{device.index or 0}"
 
 
+def _only_default_devices() -> bool:
+    """Whether all function modes that are on are those of `torch.set_default_device`."""
+    depth = torch._C._len_torch_function_stack()
+    return all(
+        isinstance(torch._C._get_function_stack_at(index), DeviceContext) for index in range(depth)
+    )
+
+
 class DeviceMode(TorchFunctionMode):
     """Answers and rewrites what is said about devices.
 
@@ -92,6 +115,10 @@ class DeviceMode(TorchFunctionMode):
     def __init__(self, blank: BlankMode) -> None:
         super().__init__()
         self.blank = blank
+        self.casts = Casts(blank)
+        self._bodies = Bodies()
+        self._inside: Any = None
+        """The Python function of torch's whose twin is running."""
         self._special: dict[Any, Callable[..., Any]] = {
             _GET_DEVICE: self._device,
             torch.Tensor.get_device: self._device_index,
@@ -102,10 +129,6 @@ class DeviceMode(TorchFunctionMode):
             torch.Tensor.tolist: self._tolist,
             torch.Tensor.__format__: self._format,
             torch.Tensor.__repr__: self._repr,
-            torch.nn.functional.scaled_dot_product_attention: self._fused(
-                torch.nn.functional.scaled_dot_product_attention, kernels.attention
-            ),
-            torch._VF.lstm: self._fused(torch._VF.lstm, kernels.lstm),
             torch.Tensor.pin_memory: lambda tensor, *_, **__: tensor,
             torch.Tensor.is_pinned: lambda *_, **__: False,
         }
@@ -118,11 +141,19 @@ class DeviceMode(TorchFunctionMode):
     ) -> Any:  # torch's signature
         if self.blank.busy:
             return func(*args, **(kwargs or {}))
-        if torch.is_autocast_enabled("cpu"):
-            self.blank.autocast = True
+        if type(func) is not FunctionType and self.casts.on():
+            with self.casts.around():
+                return self._answer(func, args, kwargs)
+        return self._answer(func, args, kwargs)
+
+    def _answer(self, func: Any, args: Any, kwargs: Any) -> Any:
         special = self._special.get(func)
         if special is not None:
             return special(*args, **(kwargs or {}))
+        if func in kernels.STANDS_FOR:
+            out = self._kernel(func, args, kwargs or {})
+            if out is not NotImplemented:
+                return out
         if kwargs and kwargs.get("device") is not None:
             return self._with_device(func, args, kwargs)
         if func in _FROM_DATA:
@@ -133,33 +164,39 @@ class DeviceMode(TorchFunctionMode):
             return self._through(func, args, kwargs or {})
         return func(*args, **(kwargs or {}))
 
-    def _through(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Call a Python function of torch's; the mode is on again from its first operator.
+    def _through(self, func: FunctionType, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Call a Python function of torch's with this mode on.
 
-        Not where the user has a mode of their own (`torch.set_default_device`): modes are a stack,
-        and theirs would be taken off in the place of ours.
+        As it is, with the mode off, where a mode of the user's below this one waits for the call,
+        and where the twin has come back here, since the question is asked further in.
         """
-        if torch._C._len_torch_function_stack():
-            return func(*args, **kwargs)
-        outer = self.blank.resume
-        self.blank.wait_for(self)
+        if func is self._inside or not _only_default_devices():
+            with self.casts.around() if self.casts.on() else nullcontext():
+                return func(*args, **kwargs)
+        outer, self._inside = self._inside, func
         try:
-            return func(*args, **kwargs)
-        finally:
-            if self.blank.resume is None and torch._C._len_torch_function_stack():
-                self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
-            self.blank.wait_for(outer)
-
-    def _fused(self, func: Any, kernel: Callable[..., Any]) -> Callable[..., Any]:
-        """`func` as the device's fused kernel, where it has one for these operands."""
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            operands, options = replace_tensors((args, kwargs), self._blanked)
             with self:
-                out = kernel(*operands, **options)
-            return func(*operands, **options) if out is NotImplemented else out
+                return self._bodies.of(func)(*args, **kwargs)
+        finally:
+            self._inside = outer
 
-        return call
+    def _kernel(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """`func` as the device's own kernel; NotImplemented where it has none for the operands."""
+        kernel = kernels.kernel(func, self._kind_of((args, kwargs)))
+        if kernel is None:
+            return NotImplemented
+        operands, options = replace_tensors((args, kwargs), self._blanked)
+        if func is _ATTENTION and self.casts.on():
+            name = "scaled_dot_product_attention"
+            operands, options = self.casts.operands(name, operands, options)
+        with self:
+            return kernel(*operands, **options)
+
+    def _kind_of(self, operands: Any) -> str:
+        """The kind of device on which the first of some tensors lies."""
+        first = next(tensors_in(operands), None)
+        place = self.blank.device if first is None else self.blank.device_of(first)
+        return place.partition(":")[0]
 
     def _blanked(self, tensor: Tensor) -> Tensor:
         """A floating point tensor without its data; sizes and indices keep theirs."""
@@ -216,6 +253,9 @@ class DeviceMode(TorchFunctionMode):
         return tensor
 
     def _device(self, tensor: Tensor) -> torch.device:
+        asks = sys._getframe(3).f_code  # below this, `_answer` and `__torch_function__`
+        if asks is _COMPARES or (asks is _INFERS and self.casts.on() and self.casts.refused()):
+            return torch.device("meta")
         return torch.device(self.blank.device_of(tensor))
 
     def _device_index(self, tensor: Tensor) -> int:

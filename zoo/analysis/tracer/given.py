@@ -11,7 +11,14 @@ from torch import Tensor, nn
 
 from zoo.analysis.inputs import checked, parse
 from zoo.analysis.records import TensorSpec
-from zoo.analysis.tracer.blank import KEEPS_DATA, META, SMALL, blank_like
+from zoo.analysis.tracer.blank import (
+    KEEPS_DATA,
+    META,
+    SMALL,
+    blank_like,
+    replace_tensors,
+    tensors_in,
+)
 from zoo.errors import InputError
 
 
@@ -164,6 +171,42 @@ def check_fits(model: nn.Module, positional: Sequence[Any], named: Mapping[str, 
             f"{got}, forward wants {wants(model)}: {error}",
             "Give one --input for each, in that order or by name.",
         ) from None
+
+
+def rebatched(values: Any, batch: int) -> Any:
+    """Inputs with another batch size.
+
+    Args:
+        values: Inputs of a run, in their nests.
+        batch: New length of the first dim of every tensor whose first dim is that of the first.
+
+    Returns:
+        The inputs; those that change are blank, or repeat their first element.
+
+    Raises:
+        InputError: No input has a dim, or `batch` is not positive.
+    """
+    first = next((one for one in tensors_in(values) if one.dim()), None)
+    if first is None:
+        raise InputError(f"batch {batch}", "no input has a first dim", "Give the shape itself.")
+    if batch < 1:
+        raise InputError(f"batch {batch}", "a batch has at least one element", "Try 1.")
+    length = first.shape[0]
+
+    def new(tensor: Tensor) -> Tensor:
+        if not tensor.dim() or tensor.shape[0] != length or batch == length:
+            return tensor
+        checked((batch, *tensor.shape[1:]), f"of batch {batch}")
+        if tensor.is_meta or tensor.numel() // length * batch > KEEPS_DATA:
+            shape = (batch, *tensor.shape[1:])
+            made = torch.empty(shape, dtype=tensor.dtype, device=META)
+        else:
+            made = tensor[:1].expand(batch, *tensor.shape[1:]).clone()
+        made.__dict__.update(tensor.__dict__)
+        made.__dict__.pop("_zoo_value", None)
+        return made
+
+    return replace_tensors(values, new)
 
 
 def names_of(

@@ -2,22 +2,32 @@
 
 Each function takes the arguments of the function of torch's that it stands for, and gives
 NotImplemented where torch would not use the kernel; `tests/analysis/tracer/test_kernels.py` asks
-torch's profiler. The CPU's kernels stand for an accelerator's until zoo knows theirs.
+torch's profiler. Here are the CPU's; they stand for those of accelerators that zoo does not know,
+too. `kernels_cuda.py` has CUDA's.
 
 `scaled_dot_product_attention` on the meta device writes out the whole score matrix. The CPU's fused
 kernel takes operands of 4 dims (or 3) with one batch, one head dim and no dropout, and a mask of 2
-or 4 dims (`sdp_utils_cpp.cpp` of torch 2.14).
+or 4 dims that is not trained (`sdp_utils_cpp.cpp` of torch 2.14).
 
 An LSTM on the meta device takes fifteen operators a step. The CPU runs one oneDNN kernel for each
-layer and direction, where there are no projections, no packed sequence and no float64 (`RNN.cpp`).
+layer and direction, where there are no projections and no float64 or float16 (`RNN.cpp`). oneDNN
+has a float16 kernel on the newest of CPUs only; zoo does not ask which CPU it runs on. A packed
+sequence goes there where all its parts are of one length.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as fn
+
+from zoo.analysis.tracer import kernels_cuda
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 FUSED_LSTM = torch.ops.aten.mkldnn_rnn_layer.default
 LSTM_MODE = 2
@@ -36,7 +46,8 @@ def attention(
     enable_gqa: bool = False,  # noqa: ARG001, FBT001, FBT002
 ) -> Any:
     """The fused kernel's output; NotImplemented where torch would not use it."""
-    if dropout_p or not _fits(query, key, value, attn_mask):
+    off = not torch.backends.cuda.flash_sdp_enabled()  # the flag is the CPU's too
+    if off or dropout_p or not _fits(query, key, value, attn_mask):
         return NotImplemented
     flat = query.dim() == 3
     if flat:
@@ -63,27 +74,46 @@ def _fits(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> boo
         return False
     if key.shape[-2] != value.shape[-2] or not shared or heads % shared:
         return False
-    return mask is None or mask.dim() in (2, 4)
+    return mask is None or (mask.dim() in (2, 4) and not mask.requires_grad)
 
 
-def lstm(  # noqa: PLR0913, PLR0917 - torch's signature
+def lstm(x: Tensor, *args: Any) -> Any:
+    """`torch._VF.lstm`, whose fourth argument is a list where the sequence is packed."""
+    packed = isinstance(args[2], list | tuple)
+    return _packed_lstm(x, *args) if packed else _padded_lstm(x, *args)
+
+
+def _packed_lstm(x: Tensor, sizes: Tensor, hidden: Any, weights: Any, *options: Any) -> Any:
+    """A packed sequence whose parts are of one length, as the sequence that it is."""
+    steps = [] if sizes.is_meta else sizes.tolist()
+    if not steps or set(steps) != {steps[0]}:
+        return NotImplemented
+    whole = x.reshape(len(steps), steps[0], x.shape[-1])
+    found = _padded_lstm(whole, hidden, weights, *options)
+    if found is NotImplemented:
+        return found
+    out, *states = found
+    return out.reshape(x.shape[0], out.shape[-1]), *states
+
+
+def _padded_lstm(  # noqa: PLR0913, PLR0917 - torch's signature
     x: Tensor,
     hidden: Any,
     weights: Any,
-    has_biases: Any,
-    num_layers: Any = None,
-    dropout: float = 0.0,
-    train: bool = False,  # noqa: FBT001, FBT002
-    bidirectional: bool = False,  # noqa: FBT001, FBT002
+    has_biases: bool,  # noqa: FBT001
+    num_layers: int,
+    dropout: float,
+    train: bool,  # noqa: FBT001
+    bidirectional: bool,  # noqa: FBT001
     batch_first: bool = False,  # noqa: FBT001, FBT002
 ) -> Any:
-    """`torch._VF.lstm`: output (T, B, D*H), states (L*D, B, H) each.
+    """Output (T, B, D*H), states (L*D, B, H) each; NotImplemented where torch takes it apart.
 
     Args:
         x: (T, B, I), or (B, T, I) with `batch_first`.
         hidden: The two first states.
         weights: Of each layer and direction: input, hidden, and the two biases.
-        has_biases: Whether there are biases. A packed sequence has its weights in this place.
+        has_biases: Whether there are biases.
         num_layers: L.
         dropout: Between layers, when training.
         train: Whether dropout is on.
@@ -93,8 +123,7 @@ def lstm(  # noqa: PLR0913, PLR0917 - torch's signature
     Returns:
         Output and both last states, or NotImplemented.
     """
-    packed = not isinstance(has_biases, bool) or not isinstance(num_layers, int)
-    if packed or x.dim() != 3 or x.dtype == torch.float64 or not x.is_floating_point():
+    if x.dim() != 3 or x.dtype not in (torch.float32, torch.bfloat16) or not x.numel():
         return NotImplemented
     first, cell = hidden
     size, each = first.shape[2], 4 if has_biases else 2
@@ -129,6 +158,28 @@ def lstm(  # noqa: PLR0913, PLR0917 - torch's signature
             states.append((h, c))
         layer_input = outputs[0] if directions == 1 else torch.cat(outputs, -1)
         if dropout and train and layer < num_layers - 1:
-            layer_input = torch.nn.functional.dropout(layer_input, dropout)
+            layer_input = fn.dropout(layer_input, dropout)
     out = layer_input.transpose(0, 1) if batch_first else layer_input
     return out, torch.stack([h for h, _ in states]), torch.stack([c for _, c in states])
+
+
+KERNELS: Mapping[Any, Callable[..., Any]] = MappingProxyType(
+    {fn.scaled_dot_product_attention: attention, torch._VF.lstm: lstm}
+)
+"""The CPU's kernels by the function of torch's that they stand for."""
+_BY_KIND = MappingProxyType({"cuda": kernels_cuda.KERNELS})
+STANDS_FOR = frozenset({*KERNELS, *kernels_cuda.KERNELS})
+"""Functions that have a kernel on some device."""
+
+
+def kernel(func: Any, kind: str) -> Callable[..., Any] | None:
+    """The kernel that stands for a function of torch's on a kind of device.
+
+    Args:
+        func: One of `STANDS_FOR`.
+        kind: `cpu`, `cuda`, or another, which has the CPU's.
+
+    Returns:
+        A function of the same arguments that may give NotImplemented; None where there is none.
+    """
+    return _BY_KIND.get(kind, KERNELS).get(func)

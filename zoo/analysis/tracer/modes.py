@@ -19,7 +19,7 @@ from torch import Tensor
 from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from zoo.analysis.tracer import depends, higher_order, shapes
+from zoo.analysis.tracer import depends, higher_order, shapes, shapes_backward
 from zoo.analysis.tracer.blank import (
     CPU,
     KEEPS_DATA,
@@ -278,7 +278,8 @@ class BlankMode(TorchDispatchMode):
             schema = func._schema
             overload = f"{self._name(func)}.{schema.overload_name or 'default'}"
             aten = schema.name.startswith("aten::")
-            self._rules[func] = shapes.RULES.get(overload) if aten else None
+            found = shapes.RULES.get(overload) or shapes_backward.RULES.get(overload)
+            self._rules[func] = found if aten else None
         return self._rules[func]
 
     def _written_with_data(self, func: Any, args: Any) -> Tensor | None:

@@ -2,21 +2,20 @@
 
 A module call begins in a forward pre-hook that runs before all others and ends in a forward hook
 that runs after all others and also when the module raises, so that hooks of the user's belong to
-the call. An operator belongs to the innermost call that has not ended. Operators by which a lazy
-module makes its parameters are not part of the forward pass and are left out.
+the call. An operator belongs to the innermost call that has not ended, and in the backward pass to
+the call that made the node of autograd's graph which runs it (`makers.py`). A module that runs
+again in the backward pass, because it is checkpointed, repeats a call and has no other record.
+Operators by which a lazy module makes its parameters are not part of the forward pass and are left
+out.
 """
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field, is_dataclass
-from dataclasses import fields as fields_of
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from threading import get_ident
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -27,11 +26,18 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from zoo.analysis.costs.base import Inputs
-from zoo.analysis.records import ModuleCall, OpCall, Submodule, TensorSpec
-from zoo.analysis.tracer.blank import replace_tensors, tensors_in
+from zoo.analysis.records import ModuleCall, OpCall, Phase, TensorSpec
+from zoo.analysis.tracer.arguments import LazyArguments, nested_tensors
+from zoo.analysis.tracer.blank import tensors_in
+from zoo.analysis.tracer.ledger import Ledger
+from zoo.analysis.tracer.makers import Makers
+from zoo.analysis.tracer.paths import Opened, Paths
 from zoo.analysis.tracer.source import line_of_caller
+from zoo.analysis.tracer.workspaces import Workspaces
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
     from zoo.analysis.tracer.modes import BlankMode
     from zoo.analysis.tracer.pricing import Formulas
 
@@ -40,117 +46,6 @@ if TYPE_CHECKING:
 def dtype_name(dtype: torch.dtype) -> str:
     """`float32` of `torch.float32`."""
     return str(dtype).removeprefix("torch.")
-
-
-def nested_tensors(value: Any, depth: int = 0) -> Iterator[Tensor]:
-    """Tensors in a module's arguments or results; looks into containers and plain objects too."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, list | tuple | set):
-        for item in value:
-            yield from nested_tensors(item, depth + 1)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from nested_tensors(item, depth + 1)
-    elif depth < 4 and not isinstance(value, type | nn.Module | FunctionType):
-        for item in _attributes(value):
-            yield from nested_tensors(item, depth + 1)
-
-
-def _attributes(value: Any) -> list[Any]:
-    """What a dataclass or an object of the user's holds."""
-    if is_dataclass(value):
-        return [getattr(value, one.name, None) for one in fields_of(value)]
-    held = getattr(value, "__dict__", None)
-    return list(held.values()) if isinstance(held, dict) else []
-
-
-class LazyArguments(Mapping[str, Any]):
-    """An operator's arguments by the names of its schema, put together when first asked for."""
-
-    def __init__(
-        self,
-        func: Any,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        spec: Callable[[Tensor], Any],
-    ) -> None:
-        self._call = (func, args, kwargs, spec)
-        self._values: dict[str, Any] | None = None
-
-    def _all(self) -> dict[str, Any]:
-        if self._values is None:
-            func, args, kwargs, spec = self._call
-            values: dict[str, Any] = {}
-            if isinstance(func, HigherOrderOperator):
-                return values
-            for position, declared in enumerate(func._schema.arguments):
-                if position < len(args):
-                    value = args[position]
-                elif declared.name in kwargs:
-                    value = kwargs[declared.name]
-                else:
-                    value = declared.default_value if declared.has_default_value() else None
-                values[declared.name] = replace_tensors(value, spec)
-            self._values = values
-        return self._values
-
-    def __getitem__(self, name: str) -> Any:
-        return self._all()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
-
-    def __len__(self) -> int:
-        return len(self._all())
-
-
-@dataclass(slots=True)
-class _Open:
-    """A module call that has begun."""
-
-    index: int
-    path: str
-    module: nn.Module
-    depth: int
-    inputs: tuple[TensorSpec, ...]
-    lazy: bool
-    """Whether the module had no parameters yet when the call began."""
-    times: Counter[int] = field(default_factory=Counter)
-    """How often it has called each module."""
-
-
-class Paths:
-    """Under which paths a model reaches its modules."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.of: dict[int, list[str]] = {}
-        self.modules: list[nn.Module] = []
-        for path, module in model.named_modules(remove_duplicate=False):
-            if id(module) not in self.of:
-                self.modules.append(module)
-            self.of.setdefault(id(module), []).append(path)
-
-    def reached(self, module: nn.Module, around: _Open | None) -> str:
-        """The path by which the call `around` reaches `module`, the n-th name at the n-th call."""
-        names = self.of.get(id(module))
-        if names is None:
-            held = around.module._modules if around else {}
-            own = (name for name, child in held.items() if child is module)
-            name = next(own, f"({type(module).__name__})")
-            return f"{around.path}.{name}" if around and around.path else name
-        if around is None or len(names) == 1:
-            return names[0]
-        below = [n for n in names if not around.path or n.startswith(around.path + ".")] or names
-        return below[around.times[id(module)] % len(below)]
-
-    def submodules(self) -> tuple[Submodule, ...]:
-        """All modules, in the order of `named_modules`."""
-        return tuple(
-            Submodule(names[0], type(module).__name__, tuple(names))
-            for module in self.modules
-            for names in (self.of[id(module)],)
-        )
 
 
 class Recorder:
@@ -183,9 +78,17 @@ class Recorder:
         self.broken: tuple[BaseException, int, tuple[TensorSpec, ...]] | None = None
         """The exception that ended the innermost call, that call, and its inputs."""
         self.broken_op: tuple[BaseException, str, tuple[TensorSpec, ...]] | None = None
-        self._stack: list[_Open] = []
+        self.phase: Phase = "forward"
+        self.paused = False
+        """Whether what runs is a rehearsal, of which nothing is written down."""
+        self.ledger = Ledger()
+        self._makers = Makers()
+        self._workspaces = Workspaces("cpu")
+        self._again: Counter[tuple[int | None, int]] = Counter()
+        """How often the backward pass ran each module, in all or in one call."""
+        self._stack: list[Opened] = []
         self._count = 0
-        self._known: dict[Any, tuple[str, frozenset[str]]] = {}
+        self._known: dict[Any, tuple[str, frozenset[str], bool]] = {}
         self._mode: BlankMode | None = None
         self._hooks = ExitStack()
         self._adopted: list[nn.Module] = []
@@ -199,6 +102,7 @@ class Recorder:
     def attach(self, mode: BlankMode, stack: ExitStack) -> None:
         """Hook every module of the model; `stack` takes the hooks off."""
         self._mode, self._hooks = mode, stack
+        self._workspaces = Workspaces(mode.device)
         for module in self.paths.modules:
             self._hook(module)
         stack.callback(register_module_forward_pre_hook(self._enter_unknown).remove)
@@ -235,13 +139,35 @@ class Recorder:
             if mode:
                 mode.busy = busy
 
-    def call(self, model: nn.Module, args: Any, kwargs: Any) -> None:
+    def call(self, model: nn.Module, args: Any, kwargs: Any) -> Any:
         """Run the model; the call of a scripted one is written down here, as no hook can do it."""
         if not isinstance(model, RecursiveScriptModule):
-            model(*args, **kwargs)
-            return
+            return model(*args, **kwargs)
         self._enter(model, args, kwargs)
-        self._exit(model, args, kwargs, model(*args, **kwargs))
+        result = model(*args, **kwargs)
+        self._exit(model, args, kwargs, result)
+        return result
+
+    @contextmanager
+    def repeating(self, module: nn.Module) -> Iterator[None]:
+        """Inside, in the backward pass, operators belong to a call of `module` that is repeated."""
+        if self.phase == "forward" or self.paused:
+            yield
+            return
+        self._enter(module, (), {})
+        try:
+            yield
+        finally:
+            self._stack.pop()
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Inside, nothing is written down."""
+        self.paused = True
+        try:
+            yield
+        finally:
+            self.paused = False
 
     def _enter_unknown(self, module: nn.Module, args: Any) -> None:
         """A module that the model made in its forward pass."""
@@ -253,29 +179,58 @@ class Recorder:
         self._enter(module, args, {})
 
     def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+        if self.paused:
+            return
         around = self._stack[-1] if self._stack else None
         path = self.paths.reached(module, around)
         if around is not None:
             around.times[id(module)] += 1
         lazy = isinstance(module, LazyModuleMixin)
         specs = self.specs((args, kwargs))
-        opened = _Open(self._count, path, module, len(self._stack), specs, lazy)
-        self._count += 1
+        repeats = None if self.phase == "forward" else self._repeats(module, around)
+        if repeats is not None:
+            opened = Opened(repeats, path, module, len(self._stack), specs, lazy, again=True)
+        else:
+            opened = Opened(self._count, path, module, len(self._stack), specs, lazy)
+            self._count += 1
         self._stack.append(opened)
+
+    def _repeats(self, module: nn.Module, around: Opened | None) -> int | None:
+        """The call of the forward pass that the backward pass repeats.
+
+        Inside a repeated call, calls come in the order in which they came; outermost ones come in
+        the reverse order.
+        """
+        inside = around.index if around is not None and around.again else None
+        path = self.paths.first(module, "")
+        calls = [
+            call.index
+            for call in self.finished_calls()
+            if call.module == path and (inside is None or call.parent == inside)
+        ]
+        turn = self._again[inside, id(module)] % len(calls) if calls else 0
+        self._again[inside, id(module)] += 1
+        if not calls:
+            return None
+        return calls[turn] if inside is not None else calls[-1 - turn]
 
     def _exit(self, module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
         error = sys.exc_info()[1] if result is None else None
         if not self._stack or self._stack[-1].module is not module:
             return
         opened = self._stack.pop()
+        if opened.again:
+            return
         if error is not None and (self.broken is None or self.broken[0] is not error):
             self.broken = (error, opened.index, opened.inputs)
+        if opened.index == 0 and error is None:
+            for tensor in nested_tensors(result):
+                self.ledger.mark(tensor, "output")
         self._close(opened, module, None if error is not None else self.specs(result))
 
     def _close(
-        self, opened: _Open, module: nn.Module, outputs: tuple[TensorSpec, ...] | None
+        self, opened: Opened, module: nn.Module, outputs: tuple[TensorSpec, ...] | None
     ) -> None:
-        names = self.paths.of.get(id(module))
         parent = self._stack[-1].index if self._stack else None
         self.calls[opened.index] = ModuleCall(
             index=opened.index,
@@ -286,7 +241,23 @@ class Recorder:
             inputs=opened.inputs,
             outputs=outputs,
             training=module.training,
-            module=names[0] if names else opened.path,
+            module=self.paths.first(module, opened.path),
+        )
+
+    def backward_begins(self) -> None:
+        """From here on, operators belong to the backward pass."""
+        self.phase = "backward"
+        self.ledger.forward_is_over()
+        first: dict[str, int] = {}
+        for call in self.finished_calls():
+            first.setdefault(call.module, call.index)
+        self._makers.owned(
+            {
+                id(parameter): first.get(self.paths.first(module, ""), 0)
+                for module in self.paths.modules
+                for parameter in module._parameters.values()
+                if parameter is not None
+            }
         )
 
     def unwind(self) -> None:
@@ -295,21 +266,38 @@ class Recorder:
             opened = self._stack.pop()
             self._close(opened, opened.module, None)
 
-    def _describe(self, func: Any) -> tuple[str, frozenset[str]]:
+    def _describe(self, func: Any) -> tuple[str, frozenset[str], bool]:
+        """An operator's name, its tags, and whether it can be told to look only backwards."""
         known = self._known.get(func)
         if known is None:
             if isinstance(func, HigherOrderOperator):
-                known = self._known[func] = (f"higher_order.{func.name()}", frozenset())
+                known = self._known[func] = (f"higher_order.{func.name()}", frozenset(), False)
                 return known
             tags = {str(tag).removeprefix("torch.Tag.") for tag in func.tags}
             if func.is_view:
                 tags.add("view")
             name = str(func._schema.name).replace("::", ".", 1)
+            causal = any(argument.name == "is_causal" for argument in func._schema.arguments)
             known = self._known[func] = (
                 f"{name}.{func._schema.overload_name or 'default'}",
                 frozenset(tags),
+                causal,
             )
         return known
+
+    def _owner(self) -> tuple[int, str | None]:
+        """The call and the line that the running operator belongs to."""
+        if self.phase == "optimizer":
+            return 0, None
+        if self._stack:
+            call = self._stack[-1].index
+        elif self.phase == "forward":
+            call = 0  # the loss
+        else:
+            return self._makers.running()
+        source = line_of_caller()
+        self._makers.made(call, source)
+        return call, source
 
     def saw(
         self,
@@ -321,25 +309,39 @@ class Recorder:
     ) -> None:
         """Write an operator down."""
         mode = self._mode
-        if not self._stack or mode is None:
+        if mode is None or self.paused or not (self._stack or self.calls):
             return
-        opened = self._stack[-1]
-        if opened.lazy and "_initialize_hook" in opened.module.__dict__:
-            return
-        name, tags = self._describe(func)
+        if self._stack:
+            opened = self._stack[-1]
+            if opened.lazy and "_initialize_hook" in opened.module.__dict__:
+                return
+        results = [out] if isinstance(out, Tensor) else list(tensors_in(out))
+        if results or given:  # what has neither is a question about versions or settings
+            self._write(mode, func, given, args, kwargs, results)
+
+    def _write(
+        self,
+        mode: BlankMode,
+        func: Any,
+        given: Sequence[Tensor],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        results: Sequence[Tensor],
+    ) -> None:
+        name, tags, may_be_causal = self._describe(func)
+        index, (call, source) = len(self.ops), self._owner()
+        self.ledger.now = index
         busy, mode.busy = mode.busy, True
         try:
             inputs = Inputs(map(self.spec, given), LazyArguments(func, args, kwargs, self.spec))
-            results = [out] if isinstance(out, Tensor) else list(tensors_in(out))
-            if not results and not given:
-                return  # a question about versions or settings
             outputs = tuple(map(self.spec, results))
             held = {
                 tensor.untyped_storage()._cdata
                 for tensor in given
                 if tensor.layout == torch.strided
             }
-            self.used |= held
+            if self.phase == "forward":
+                self.used |= held
             new = 0
             for tensor, spec in zip(results, outputs, strict=True):
                 if tensor.layout == torch.strided:
@@ -347,12 +349,29 @@ class Recorder:
                     if storage not in held:
                         held.add(storage)
                         new += spec.nbytes
+                        self.ledger.add(
+                            tensor, spec.device, name=name, born=index, call=call, source=source
+                        )
             cost = self.formulas.cost(name, inputs, outputs, tags)
+            causal = may_be_causal and bool(inputs.arguments["is_causal"])
+            spent = self._workspaces.of(name, args, results)
+            if spent:
+                self.ledger.spend(spent, mode.device, call, source, name)
         finally:
             mode.busy = busy
-        index, source = len(self.ops), line_of_caller()
         self.ops.append(
-            OpCall(index, name, opened.index, "forward", tuple(inputs), outputs, cost, source, new)
+            OpCall(
+                index=index,
+                op=name,
+                call=call,
+                phase=self.phase,
+                inputs=tuple(inputs),
+                outputs=outputs,
+                cost=cost,
+                source=source,
+                new_bytes=new,
+                causal=causal,
+            )
         )
         if self.progress is not None and index % 256 == 0:
             self.progress(index)
@@ -360,7 +379,7 @@ class Recorder:
     def failed(self, func: Any, given: Sequence[Tensor], error: BaseException) -> None:
         """Remember which operator raised."""
         if self.broken_op is None or self.broken_op[0] is not error:
-            name, _ = self._describe(func)
+            name = self._describe(func)[0]
             self.broken_op = (error, name, self.specs(list(given)))
 
     def ran_on_zeros(self, func: Any) -> None:

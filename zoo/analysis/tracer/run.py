@@ -23,6 +23,8 @@ from zoo.analysis.records import (
     ModelInfo,
     Note,
     Parameter,
+    Step,
+    Storage,
     TensorSpec,
     Trace,
 )
@@ -35,7 +37,8 @@ from zoo.analysis.tracer.hints import Hints
 from zoo.analysis.tracer.modes import BlankMode
 from zoo.analysis.tracer.pricing import Formulas
 from zoo.analysis.tracer.recorder import Recorder
-from zoo.errors import FormulaError, InputError
+from zoo.analysis.tracer.step import Training, TrainingStep
+from zoo.errors import FormulaError, InputError, StepError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,8 +49,10 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
     inputs: Sequence[Any],
     *,
     kwargs: Mapping[str, Any] | None = None,
+    batch: int | None = None,
     info: ModelInfo | None = None,
     training: bool = False,
+    step: Training | None = None,
     device: str = "cpu",
     dtype: str | None = None,
     formulas: Mapping[str, CostFormula] | None = None,
@@ -55,7 +60,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
     hints: Mapping[str, float] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Trace:
-    """Run `model` forward on tensors without data.
+    """Run `model` forward on tensors without data, or take a step of its training.
 
     The model is given back as it was. A model that raises gives a trace that ends there.
 
@@ -64,8 +69,10 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
         inputs: Shapes, words of `--input`, specs, real tensors, or nests of these, in the order of
             `forward`'s arguments.
         kwargs: More of the same, by name; other values are handed through.
+        batch: First dim of the inputs; None leaves them.
         info: What to call the model.
         training: Whether dropout and batch statistics are on. See `borrowed`.
+        step: How to train; None runs the forward pass alone, without gradients.
         device: Where the run is said to take place.
         dtype: What floating point weights and inputs are cast to.
         formulas: Costs by operator, above all others; one that raises ends the run.
@@ -80,6 +87,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
     Raises:
         InputError: Inputs that cannot be read or that `forward` does not take, an unknown device
             or dtype.
+        StepError: The training step cannot be made, or has nothing to train.
     """
     model = unwrapped(model)
     place, cast = device_name(device), torch_dtype(dtype)
@@ -90,6 +98,8 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
     with torch.inference_mode(mode=False):
         args = [maker.make(value) for value in positional]
         options = {name: maker.make(value) for name, value in named.items()}
+        if batch is not None:
+            args, options = given.rebatched((args, options), batch)
     costs = Formulas(table(DEFAULT, plugin_formulas or {}, formulas or {}), formulas or {})
 
     def attempt() -> tuple[Trace, BaseException | None]:
@@ -97,9 +107,11 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
         recorder = Recorder(model, costs, progress)
         mode = BlankMode(answers, recorder, place)
         with borrowed(model, training=training, dtype=cast, device=place):
-            error = _forward(model, args, options, recorder, mode)
+            _there_before(recorder, model, args, options)
+            taken, error = _taken(model, args, options, recorder, mode, step)
             trace = _written(model, args, options, recorder, answers, error)
-        return replace(trace, model=info or ModelInfo(type(model).__name__)), error
+        named = info or ModelInfo(type(model).__name__)
+        return replace(trace, model=named, step=taken), error
 
     with garbage_kept(), torch.inference_mode(mode=False):
         trace, error = attempt()
@@ -118,26 +130,47 @@ def _eagerly() -> Iterator[None]:
         yield
 
 
-def _forward(
+def _there_before(
+    recorder: Recorder, model: nn.Module, args: Sequence[Any], options: Mapping[str, Any]
+) -> None:
+    """Write down the blocks of parameters, buffers and inputs."""
+    ledger, place = recorder.ledger, recorder.place
+    for name, parameter in model.named_parameters():
+        if not is_lazy(parameter):
+            ledger.add(parameter, place, "parameter", name=name)
+    for name, buffer in model.named_buffers():
+        if not is_lazy(buffer):
+            ledger.add(buffer, place, "buffer", name=name)
+    for name, tensor in given.names_of(model, args, options):
+        ledger.add(tensor, place, "input", name=name)
+
+
+def _taken(
     model: nn.Module,
     args: Sequence[Any],
     options: Mapping[str, Any],
     recorder: Recorder,
     mode: BlankMode,
-) -> BaseException | None:
-    """Run the model; returns what it raised."""
+    training: Training | None,
+) -> tuple[Step | None, BaseException | None]:
+    """Run the model; returns how the training step was made, and what was raised."""
     error: BaseException | None = None
+    step: TrainingStep | None = None
     with ExitStack() as stack:
         stack.enter_context(random_state_kept())
         caught = stack.enter_context(warnings.catch_warnings(record=True))
         warnings.simplefilter("default")
-        stack.enter_context(torch.no_grad())
+        stack.enter_context(torch.set_grad_enabled(training is not None))
         stack.enter_context(_eagerly())
         recorder.attach(mode, stack)
         try:
             with mode, DeviceMode(mode):
-                recorder.call(model, args, options)
-        except FormulaError:
+                if training is None:
+                    recorder.call(model, args, options)
+                else:
+                    step = TrainingStep(model, training, recorder, mode)
+                    step.take(args, options)
+        except (FormulaError, StepError):
             raise
         except (Exception, SystemExit) as raised:  # noqa: BLE001 - whatever a user's model raises is a finding
             error = raised
@@ -145,7 +178,7 @@ def _forward(
         said = [str(one.message) for one in caught or ()]
         off = any("autocast" in text or "User provided device_type" in text for text in said)
         recorder.autocast = mode.autocast or off  # off: of a device that is not here
-    return error
+    return None if step is None else step.record, error
 
 
 def _written(
@@ -166,6 +199,7 @@ def _written(
         ops=tuple(recorder.ops),
         parameters=parameters,
         buffers=_buffers(recorder, model),
+        storages=_storages(recorder, model),
         failure=failure_of(error, model, recorder) if error is not None else None,
         notes=(*_notes(recorder, answers, unknown), *recorder.formulas.notes()),
         versions={
@@ -174,6 +208,12 @@ def _written(
             "zoo": zoo.__version__,
         },
     )
+
+
+def _storages(recorder: Recorder, model: nn.Module) -> tuple[Storage, ...]:
+    """All blocks; what a lazy module made in the run counts as there before."""
+    _there_before(recorder, model, (), {})
+    return recorder.ledger.storages()
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

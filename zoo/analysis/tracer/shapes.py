@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from zoo.analysis.tracer.blank import META
+from zoo.analysis.tracer.workspaces import lstm_workspace
 
 Rule = Callable[..., Any]
 
@@ -33,7 +34,7 @@ COMPARE = ("eq", "ne", "lt", "le", "gt", "ge")
 REDUCED = (torch.float16, torch.bfloat16)
 
 
-def _like(tensor: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+def like(tensor: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """A blank of the same shape, with the same strides where these leave no gaps.
 
     `torch.empty_like` does the same on the meta device in Python, and imports sympy for it (0.4 s).
@@ -47,19 +48,20 @@ def _like(tensor: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     return torch.empty(tensor.size(), dtype=dtype, device=META)
 
 
-def _new(tensor: Tensor, *shape: int) -> Tensor:
+def new(tensor: Tensor, *shape: int) -> Tensor:
+    """A blank of another shape and the same dtype."""
     return torch.empty(shape, dtype=tensor.dtype, device=META)
 
 
 def _unary(tensor: Tensor, *_: Any, **__: Any) -> Any:
-    return _like(tensor) if tensor.is_floating_point() else NotImplemented
+    return like(tensor) if tensor.is_floating_point() else NotImplemented
 
 
 def _unary_in_place(tensor: Tensor, *_: Any, **__: Any) -> Any:
     return tensor if tensor.is_floating_point() else NotImplemented
 
 
-def _fits(shape: torch.Size, other: torch.Size) -> bool:
+def fits(shape: torch.Size, other: torch.Size) -> bool:
     """Whether `other` broadcasts to `shape`."""
     return len(other) <= len(shape) and all(
         b in (a, 1) for a, b in zip(reversed(shape), reversed(other), strict=False)
@@ -69,7 +71,7 @@ def _fits(shape: torch.Size, other: torch.Size) -> bool:
 def _same_kind(tensor: Tensor, other: Any) -> bool:
     """Whether the result has the dtype and shape of `tensor`."""
     if isinstance(other, Tensor):
-        return tensor.dtype == other.dtype and _fits(tensor.shape, other.shape)
+        return tensor.dtype == other.dtype and fits(tensor.shape, other.shape)
     kinds = int | float if tensor.is_floating_point() else int
     return isinstance(other, kinds) and not isinstance(other, bool)
 
@@ -79,13 +81,13 @@ def _binary(tensor: Any, other: Any, *_: Any, **options: Any) -> Any:
         return NotImplemented
     if _same_kind(tensor, other):
         dense = not isinstance(other, Tensor) or tensor.shape == other.shape
-        return _like(tensor) if dense else _new(tensor, *tensor.shape)
+        return like(tensor) if dense else new(tensor, *tensor.shape)
     if (
         isinstance(other, Tensor)
         and tensor.dtype == other.dtype
-        and _fits(other.shape, tensor.shape)
+        and fits(other.shape, tensor.shape)
     ):
-        return _new(other, *other.shape)
+        return new(other, *other.shape)
     return NotImplemented
 
 
@@ -105,14 +107,69 @@ def _in_place(tensor: Tensor, *_: Any, **__: Any) -> Tensor:
 
 def _compare(tensor: Tensor, other: Any) -> Any:
     if isinstance(other, Tensor) and other.shape != tensor.shape:
-        if not _fits(tensor.shape, other.shape):
+        if not fits(tensor.shape, other.shape):
             return NotImplemented
         return torch.empty(tensor.shape, dtype=torch.bool, device=META)
-    return _like(tensor, torch.bool)
+    return like(tensor, torch.bool)
 
 
 def _masked_fill(tensor: Tensor, mask: Tensor, _: Any) -> Any:
-    return _new(tensor, *tensor.shape) if _fits(tensor.shape, mask.shape) else NotImplemented
+    return new(tensor, *tensor.shape) if fits(tensor.shape, mask.shape) else NotImplemented
+
+
+def _full_like(tensor: Tensor, *_: Any, **options: Any) -> Any:
+    """Of ones, of zeros, of nothing."""
+    dtype, form = options.get("dtype"), options.get("memory_format")
+    if options.get("layout") not in (None, torch.strided):
+        return NotImplemented
+    if form == torch.contiguous_format:
+        return torch.empty(tensor.size(), dtype=dtype or tensor.dtype, device=META)
+    return like(tensor, dtype) if form in (None, torch.preserve_format) else NotImplemented
+
+
+def _full(tensor: Tensor, size: Any, *_: Any, **options: Any) -> Any:
+    """`new_zeros` and the like."""
+    if options.get("layout") not in (None, torch.strided):
+        return NotImplemented
+    return torch.empty(tuple(size), dtype=options.get("dtype") or tensor.dtype, device=META)
+
+
+def _where(mask: Tensor, left: Tensor, right: Tensor) -> Any:
+    if left.dtype != right.dtype or mask.dtype != torch.bool:
+        return NotImplemented
+    shape = max((mask.shape, left.shape, right.shape), key=lambda one: (len(one), one.numel()))
+    fitting = all(fits(shape, one.shape) for one in (mask, left, right))
+    return new(left, *shape) if fitting else NotImplemented
+
+
+def _clamp(tensor: Tensor, low: Any = None, high: Any = None) -> Any:
+    bounded = low is not None or high is not None
+    return like(tensor) if tensor.is_floating_point() and bounded else NotImplemented
+
+
+def _index(tensor: Tensor, indices: Any) -> Any:
+    """Indices of the first dims, none of them a mask."""
+    whole = (torch.int64, torch.int32)
+    if not indices or any(one is None or one.dtype not in whole for one in indices):
+        return NotImplemented
+    shape = max((one.shape for one in indices), key=lambda one: (len(one), one.numel()))
+    if len(indices) > tensor.dim() or not all(fits(shape, one.shape) for one in indices):
+        return NotImplemented
+    return new(tensor, *shape, *tensor.shape[len(indices) :])
+
+
+def _index_put(tensor: Tensor, indices: Any, *_: Any) -> Any:
+    masks = any(one is not None and one.dtype in (torch.bool, torch.uint8) for one in indices)
+    return NotImplemented if masks or not tensor.is_contiguous() else like(tensor)
+
+
+def _vector_norm(tensor: Tensor, _: Any = 2, dims: Any = None, *rest: Any, **options: Any) -> Any:
+    return _mean(tensor, dims, *rest, **options) if dims else NotImplemented
+
+
+def _sum(tensor: Tensor, **options: Any) -> Any:
+    plain = tensor.is_floating_point() and options.get("dtype") is None
+    return new(tensor) if plain else NotImplemented
 
 
 def _stack(tensors: list[Tensor], dim: int = 0) -> Any:
@@ -122,13 +179,13 @@ def _stack(tensors: list[Tensor], dim: int = 0) -> Any:
     if not alike or not -rank <= dim < rank:
         return NotImplemented
     dim %= rank
-    return _new(first, *first.shape[:dim], len(tensors), *first.shape[dim:])
+    return new(first, *first.shape[:dim], len(tensors), *first.shape[dim:])
 
 
 def _softmax(tensor: Tensor, dim: int, other: Any = None, **options: Any) -> Any:
     plain = not other and options.get("dtype") is None and tensor.is_floating_point()
     inside = -tensor.dim() <= dim < tensor.dim()
-    return _like(tensor) if plain and inside else NotImplemented
+    return like(tensor) if plain and inside else NotImplemented
 
 
 def _batch_norm(
@@ -139,7 +196,7 @@ def _batch_norm(
     channels = tensor.shape[1] if training else 0
     statistics = torch.float32 if tensor.dtype in REDUCED else tensor.dtype
     saved = [torch.empty(channels, dtype=statistics, device=META) for _ in range(2)]
-    return (_like(tensor), *saved)
+    return (like(tensor), *saved)
 
 
 def _layer_norm(tensor: Tensor, shape: list[int], weight: Any, bias: Any, _: float) -> Any:
@@ -151,7 +208,7 @@ def _layer_norm(tensor: Tensor, shape: list[int], weight: Any, bias: Any, _: flo
     outer = (*tensor.shape[:-inner], *(1,) * inner)
     statistics = torch.float32 if tensor.dtype in REDUCED else tensor.dtype
     saved = [torch.empty(outer, dtype=statistics, device=META) for _ in range(2)]
-    return (_new(tensor, *tensor.shape), *saved)
+    return (new(tensor, *tensor.shape), *saved)
 
 
 def _same_dtype(left: Tensor, right: Tensor) -> None:
@@ -166,7 +223,7 @@ def _mm(left: Tensor, right: Tensor, *_: Any) -> Any:
     _same_dtype(left, right)
     if left.dim() != 2 or right.dim() != 2 or left.shape[1] != right.shape[0]:
         return NotImplemented
-    return _new(left, left.shape[0], right.shape[1])
+    return new(left, left.shape[0], right.shape[1])
 
 
 def _bmm(left: Tensor, right: Tensor, *_: Any) -> Any:
@@ -175,7 +232,7 @@ def _bmm(left: Tensor, right: Tensor, *_: Any) -> Any:
         return NotImplemented
     if left.shape[2] != right.shape[1]:
         return NotImplemented
-    return _new(left, left.shape[0], left.shape[1], right.shape[2])
+    return new(left, left.shape[0], left.shape[1], right.shape[2])
 
 
 def _addmm(bias: Tensor, left: Tensor, right: Tensor, **_: Any) -> Any:
@@ -184,7 +241,7 @@ def _addmm(bias: Tensor, left: Tensor, right: Tensor, **_: Any) -> Any:
         return NotImplemented
     out = (left.shape[0], right.shape[1])
     same = bias.dtype == left.dtype == right.dtype
-    return _new(left, *out) if same and _fits(torch.Size(out), bias.shape) else NotImplemented
+    return new(left, *out) if same and fits(torch.Size(out), bias.shape) else NotImplemented
 
 
 def _convolution(
@@ -225,7 +282,7 @@ def _convolution(
                 f"the kernel covers {reach} elements, but the padded input has {size + 2 * pad}"
             )
         out.append(length)
-    return _new(
+    return new(
         tensor, tensor.shape[0], weight.shape[1] * groups if transposed else weight.shape[0], *out
     )
 
@@ -264,20 +321,20 @@ def _max_pool(
     shape = _pooled(tensor, kernel, stride, pad, dilate, ceil=ceil)
     if shape is None:
         return NotImplemented
-    return _new(tensor, *shape), torch.empty(shape, dtype=torch.int64, device=META)
+    return new(tensor, *shape), torch.empty(shape, dtype=torch.int64, device=META)
 
 
 def _avg_pool(
     tensor: Tensor, kernel: Any, stride: Any = (), pad: Any = (0,), ceil: bool = False, *_: Any
 ) -> Any:
     shape = _pooled(tensor, kernel, stride, pad, (1,), ceil=ceil)
-    return NotImplemented if shape is None else _new(tensor, *shape)
+    return NotImplemented if shape is None else new(tensor, *shape)
 
 
 def _adaptive_avg_pool(tensor: Tensor, size: Any) -> Any:
     if tensor.dim() not in (3, 4) or 0 in tensor.shape:
         return NotImplemented
-    return _new(tensor, *tensor.shape[:-2], *size)
+    return new(tensor, *tensor.shape[:-2], *size)
 
 
 def _grouped_mm(
@@ -285,13 +342,13 @@ def _grouped_mm(
 ) -> Any:
     ranks = (left.dim(), right.dim())
     if ranks == (2, 3):
-        return _new(left, left.shape[0], right.shape[2])
+        return new(left, left.shape[0], right.shape[2])
     if ranks == (3, 2):
-        return _new(left, left.shape[1], right.shape[1])
+        return new(left, left.shape[1], right.shape[1])
     if ranks == (3, 3):
-        return _new(left, left.shape[0], left.shape[1], right.shape[2])
+        return new(left, left.shape[0], left.shape[1], right.shape[2])
     if ranks == (2, 2) and offsets is not None:
-        return _new(left, offsets.shape[0], left.shape[0], right.shape[1])
+        return new(left, offsets.shape[0], left.shape[0], right.shape[1])
     return NotImplemented
 
 
@@ -312,7 +369,7 @@ def _cat(tensors: list[Tensor], dim: int = 0) -> Any:
         ):
             return NotImplemented
         length += tensor.shape[dim]
-    return _new(first, *first.shape[:dim], length, *first.shape[dim + 1 :])
+    return new(first, *first.shape[:dim], length, *first.shape[dim + 1 :])
 
 
 def _mean(tensor: Tensor, dims: Any, keepdim: bool = False, **options: Any) -> Any:
@@ -323,26 +380,26 @@ def _mean(tensor: Tensor, dims: Any, keepdim: bool = False, **options: Any) -> A
         return NotImplemented
     gone = {dim % rank for dim in dims}
     shape = [1 if i in gone else n for i, n in enumerate(tensor.shape) if keepdim or i not in gone]
-    return _new(tensor, *shape)
+    return new(tensor, *shape)
 
 
 def _roll(tensor: Tensor, shifts: Any, dims: Any = ()) -> Any:
     rank = tensor.dim()
     if len(shifts) != len(dims) or any(not -rank <= dim < rank for dim in dims):
         return NotImplemented
-    return _new(tensor, *tensor.shape)
+    return new(tensor, *tensor.shape)
 
 
 def _embedding(weight: Tensor, indices: Tensor, *_: Any, **__: Any) -> Any:
     if weight.dim() != 2 or indices.dtype not in (torch.int64, torch.int32):
         return NotImplemented
-    return _new(weight, *indices.shape, weight.shape[1])
+    return new(weight, *indices.shape, weight.shape[1])
 
 
 def _fused_attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Any:
     """Output, laid out as the query, and log-sum-exp, laid out as (batch, rows, heads)."""
     batch, heads, rows = query.shape[:3]
-    out = _like(query)
+    out = like(query)
     lse = torch.float32 if query.dtype in REDUCED else query.dtype
     return out, torch.empty((batch, rows, heads), dtype=lse, device=META).transpose(1, 2)
 
@@ -350,9 +407,11 @@ def _fused_attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: A
 def _lstm_layer(x: Tensor, *rest: Any) -> Any:
     """OneDNN's layer: x (T, B, I), two weights, two biases, two states, ... -> (T, B, H)."""
     hidden, cell, size = rest[4], rest[5], rest[9]
-    out = _new(x, x.shape[0], x.shape[1], size)
-    workspace = torch.empty(0, dtype=torch.uint8, device=META)
-    return out, _new(x, *hidden.shape), _new(x, *cell.shape), workspace
+    out = new(x, x.shape[0], x.shape[1], size)
+    steps, batch, width = x.shape
+    kept = lstm_workspace(steps, batch, width, size) if rest[-1] else 0
+    workspace = torch.empty(kept, dtype=torch.uint8, device=META)
+    return out, new(x, *hidden.shape), new(x, *cell.shape), workspace
 
 
 RULES: Mapping[str, Rule] = MappingProxyType(
@@ -368,6 +427,14 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             for kind in ("Tensor", "Scalar")
         },
         **dict.fromkeys(FILLS, _in_place),
+        **{f"{name}_like.default": _full_like for name in ("empty", "ones", "zeros", "full")},
+        **{f"new_{name}.default": _full for name in ("ones", "zeros", "empty")},
+        "where.self": _where,
+        "clamp.default": _clamp,
+        "index.Tensor": _index,
+        "index_put.default": _index_put,
+        "linalg_vector_norm.default": _vector_norm,
+        "sum.default": _sum,
         "masked_fill.Scalar": _masked_fill,
         "stack.default": _stack,
         **{f"{name}.{kind}": _compare for name in COMPARE for kind in ("Tensor", "Scalar")},
@@ -389,6 +456,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "_grouped_mm.default": _grouped_mm,
         "cat.default": _cat,
         "mean.dim": _mean,
+        "sum.dim_IntList": _mean,
         "roll.default": _roll,
         "embedding.default": _embedding,
     }

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 TORCH = str(Path(torch.__file__).parent) + os.sep
 ZOO = str(Path(__file__).resolve().parents[2]) + os.sep
 ZOO_MODELS = ZOO + "models" + os.sep
-ENDS = (f"{ZOO}analysis{os.sep}tracer{os.sep}run.py", f"{ZOO}analysis{os.sep}skeleton.py")
+ENDS = frozenset(
+    f"{ZOO}analysis{os.sep}{file}"
+    for file in (f"tracer{os.sep}run.py", f"tracer{os.sep}step.py", "skeleton.py")
+)
 """Files that call the user's model: whoever called them is not part of it."""
 
 

@@ -1,0 +1,51 @@
+"""Which module call made what runs in the backward pass.
+
+Autograd numbers its nodes as the forward pass makes them. While an operator of the forward pass is
+handled, the next number is known, and the operator's own node has the one before; while an operator
+of the backward pass is handled, the node that runs it is known. A node that adds a gradient to a
+parameter has no such number: what it runs belongs to the parameter's module.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Made = tuple[int, "str | None"]
+"""A module call and a line of the user's code."""
+
+
+class Makers:
+    """Remembers who made which node."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[int, Made] = {}
+        self._owners: Mapping[int, int] = {}
+        self._last: Made = (0, None)
+
+    def made(self, call: int, source: str | None) -> None:
+        """An operator of the forward pass runs; its node, if it has one, is there."""
+        if torch.is_grad_enabled():
+            number = torch.autograd._get_sequence_nr() - 1  # type: ignore[attr-defined]
+            self._nodes.setdefault(number, (call, source))
+
+    def owned(self, owners: Mapping[int, int]) -> None:
+        """Say which call the gradient of a parameter belongs to, by the parameter's `id`."""
+        self._owners = owners
+
+    def running(self) -> Made:
+        """The call and line that made the node which runs now."""
+        node: Any = torch._C._current_autograd_node()
+        if node is None:
+            return self._last  # two gradients of one tensor are added between nodes
+        variable = getattr(node, "variable", None)
+        if variable is not None:
+            return self._owners.get(id(variable), 0), None
+        number = getattr(node, "_sequence_nr", None)
+        if number is not None:
+            self._last = self._nodes.get(number(), self._last)
+        return self._last

@@ -1,0 +1,36 @@
+"""`zoo memory`: peak memory, who holds it, and whether it fits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from zoo.cli.options import report, run_options, step_options, table_options
+from zoo.cli.output import output_options
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--by",
+    default="role",
+    metavar="role|module|source|block|time",
+    show_default=True,
+    help="What a row is.",
+)
+@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="First dim of the inputs.")
+@run_options
+@step_options
+@table_options
+@output_options
+@click.pass_context
+def memory(ctx: click.Context, /, model: str, **options: Any) -> None:
+    """Peak memory of MODEL, of its forward pass or of a training step, and who holds it.
+
+    \b
+    zoo memory resnet18 --input 32,1,96,96
+    zoo memory resnet18 --input 32,1,96,96 --optimizer adamw --by module
+    zoo memory resnet18 --batch 32 --train --by source
+    """  # noqa: D301 - click wants the character itself
+    ctx.exit(report("memory", model, options))

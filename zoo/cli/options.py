@@ -1,0 +1,209 @@
+"""Options that every command which runs a model has, and what is done with them.
+
+A command is its own options, these groups of them, and one call of `report`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from typing import Any, TypeVar
+
+import click
+
+from zoo.cli.output import Output, Progress, check, emit
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _group(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Several options as one decorator, in the order in which help shows them."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+run_options = _group(
+    click.option(
+        "--input",
+        "-i",
+        "inputs",
+        multiple=True,
+        metavar="DIMS",
+        help="1,3,224,224, x=1,3,8,8, 1,128:int64, ids=1,128@ints:VOCAB or f32[1,3,8,8]; "
+        "repeat for several.",
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="K=V",
+        help="Argument of the model's constructor.",
+    ),
+    click.option(
+        "--device", default="cpu", show_default=True, help="Device that the run is simulated on."
+    ),
+    click.option(
+        "--dtype", help="Cast floating point weights and inputs, for example to bfloat16."
+    ),
+    click.option(
+        "--hint",
+        "hints",
+        multiple=True,
+        metavar="WHAT=N",
+        help="What a data-dependent operation finds, by name or file:line.",
+    ),
+)
+"""What runs, and on what."""
+step_options = _group(
+    click.option(
+        "--train",
+        is_flag=True,
+        help="Record a training step: forward, backward, optimizer. Any of the options below "
+        "turns this on.",
+    ),
+    click.option(
+        "--optimizer",
+        metavar="NAME",
+        help="sgd, sgd-momentum, adam, adamw, ..., or package.module:factory.",
+    ),
+    click.option(
+        "--loss", metavar="NAME", help="sum, cross-entropy, mse, or package.module:function."
+    ),
+    click.option("--autocast", metavar="bf16|fp16", help="Run eligible operators in this dtype."),
+    click.option(
+        "--accumulate",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Micro-batches for each step of the optimizer.",
+    ),
+    click.option(
+        "--keep-gradients",
+        is_flag=True,
+        help="zero_grad(set_to_none=False): gradients stay between steps.",
+    ),
+    click.option(
+        "--checkpoint",
+        multiple=True,
+        metavar="PATTERN",
+        help="Modules that keep their inputs only and run again in the backward pass; "
+        "'layer*' or 'blocks.*'; repeat for several.",
+    ),
+)
+"""The training step."""
+table_options = _group(
+    click.option("--depth", type=click.IntRange(min=0), help="Levels of the tree to show."),
+    click.option("--columns", metavar="A,B", help="Columns to show, in this order."),
+    click.option("--sort", metavar="COLUMN", help="Sort the rows by a column, largest first."),
+    click.option("--binary", is_flag=True, help="Count bytes in 1,024s (MiB)."),
+)
+"""Which part of the report is shown, and in which order."""
+strict_option = click.option(
+    "--strict", is_flag=True, help="Exit with 1 when an operator has no formula."
+)
+"""For reports that count what operators cost."""
+
+
+def hints_of(words: tuple[str, ...]) -> dict[str, float]:
+    """`--hint nonzero=100 --hint net.py:12=0.5` as a mapping."""
+    found = {}
+    for word in words:
+        place, _, value = word.rpartition("=")
+        try:
+            found[place] = float(value)
+        except ValueError:
+            place = ""
+        if not place:
+            raise click.UsageError(f"--hint {word!r} is not OPERATION=NUMBER or FILE:LINE=NUMBER.")
+    return found
+
+
+def step_of(options: dict[str, Any]) -> dict[str, Any]:
+    """The training step as arguments of `zoo.trace`; takes its options out of `options`.
+
+    Only what the user said is in it: defaults are those of `zoo.trace`.
+
+    Args:
+        options: Of the command, by their names in Python.
+
+    Returns:
+        Nothing where no training step was asked for.
+    """
+    train = options.pop("train", False)
+    keep = options.pop("keep_gradients", False)
+    said = {
+        "optimizer": _named(options.pop("optimizer", None)),
+        "loss": _named(options.pop("loss", None)),
+        "autocast": options.pop("autocast", None),
+        "accumulate": options.pop("accumulate", None),
+        "set_to_none": False if keep else None,
+        "checkpoint": options.pop("checkpoint", ()) or None,
+    }
+    given = {name: value for name, value in said.items() if value is not None}
+    return {"train": True, **given} if train or given else {}
+
+
+def _named(word: str | None) -> Any:
+    """What `package.module:attribute` leads to; other words as they are."""
+    from zoo.catalog.locate import is_reference, locate
+
+    return locate(word).target if word is not None and is_reference(word) else word
+
+
+def output_of(options: dict[str, Any]) -> Output:
+    """How the report is shown; takes its options out of `options`."""
+    columns = options.pop("columns", None)
+    return Output(
+        fmt=options.pop("fmt"),
+        path=options.pop("path"),
+        columns=tuple(columns.split(",")) if columns is not None else None,
+        sort=options.pop("sort", None),
+        depth=options.pop("depth", None),
+        binary=options.pop("binary", False),
+    )
+
+
+def report(analysis: str, model: str, options: dict[str, Any]) -> int:
+    """Run, analyse, write: all that a command does with what the user said.
+
+    Args:
+        analysis: Name of a call of `zoo.api`.
+        model: The user's words.
+        options: Of the command, by their names in Python. Those that are of none of the groups
+            above are handed to the analysis.
+
+    Returns:
+        The exit code: 1 where the run broke, or where `--strict` is not met.
+    """
+    output = output_of(options)
+    check(output)
+    strict = options.pop("strict", False)
+    hints = hints_of(options.pop("hints", ()))
+    inputs, settings = options.pop("inputs", ()), options.pop("settings", ())
+    from zoo import api
+
+    progress = Progress(model)
+    try:
+        with redirect_stdout(sys.stderr):  # what the user's code prints is not the report
+            step = step_of(options)
+            found = getattr(api, analysis)(
+                model,
+                *inputs,
+                arguments=api.read_settings(settings),
+                hints=hints,
+                progress=progress,
+                **step,
+                **options,
+            )
+    finally:
+        progress.done()
+    emit(found, output)
+    uncounted = found.totals.get("uncounted")
+    if strict and uncounted:
+        click.echo(f"zoo: no formula covers {', '.join(uncounted)} (--strict).", err=True)
+    return 1 if found.failure is not None or (strict and uncounted) else 0
