@@ -7,13 +7,12 @@ report.totals["macs"]; print(report); report.to_json(); report.to_frame()
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from functools import lru_cache
-from pathlib import Path
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from zoo.analysis import report as plain
 from zoo.analysis.report import Column, ModelInfo
+from zoo.subjects import Subject, built, manager, real, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,9 +23,8 @@ if TYPE_CHECKING:
 
     from zoo.analysis.costs.base import CostFormula
     from zoo.analysis.devices import Device
+    from zoo.analysis.freezing import Plan
     from zoo.analysis.records import Trace
-    from zoo.catalog import Resolved
-    from zoo.plugins.manager import Manager
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +73,7 @@ def trace(  # noqa: PLR0913 - the contract's arguments
     accumulate: int = 1,
     set_to_none: bool = True,
     checkpoint: str | Sequence[str] = (),
+    freeze: Plan | None = None,
     device: str = "cpu",
     dtype: str | None = None,
     formulas: Mapping[str, CostFormula] | None = None,
@@ -106,6 +105,8 @@ def trace(  # noqa: PLR0913 - the contract's arguments
         set_to_none: Whether gradients are freed between steps, not set to zero.
         checkpoint: Paths of modules, with `*`, that keep their inputs only and run again in the
             backward pass.
+        freeze: A plan of `zoo.analysis.freezing`: what is not trained, beside what the model
+            itself froze.
         device: Where the run is said to take place: `cpu`, `cuda`, `mps`, ...
         dtype: What floating point weights and inputs are cast to.
         formulas: Costs by operator, `{"mylib.scale": formula}`, above plugins' and zoo's own.
@@ -124,43 +125,23 @@ def trace(  # noqa: PLR0913 - the contract's arguments
         >>> trace("lenet", (1, 1, 28, 28)).outputs
         (TensorSpec(shape=(1, 10), dtype='float32', device='cpu'),)
     """
-    from zoo.analysis.tracer.run import run, torch_dtype
-    from zoo.analysis.tracer.step import Training
-
-    step = None
-    if train and loss != "none":
-        patterns = (checkpoint,) if isinstance(checkpoint, str) else tuple(checkpoint)
-        cast = torch_dtype(autocast)
-        step = Training(optimizer, loss, cast, accumulate, set_to_none, patterns)
-    if isinstance(model, str):
-        module, info, default = _skeleton(model, arguments)
-    else:
-        module, info, default = model, None, None
-    given = inputs or (() if kwargs else _words(default))
-    found = run(
-        module,
-        given,
-        kwargs=kwargs,
+    subject = Subject(model, inputs, kwargs=kwargs, arguments=arguments)
+    return subject.trace(
         batch=batch,
-        info=info,
-        training=train,
-        step=step,
+        train=train,
+        optimizer=optimizer,
+        loss=loss,
+        autocast=autocast,
+        accumulate=accumulate,
+        set_to_none=set_to_none,
+        checkpoint=checkpoint,
+        freeze=freeze,
         device=device,
         dtype=dtype,
         formulas=formulas,
-        plugin_formulas=_manager().costs(),
         hints=hints,
         progress=progress,
     )
-    return _reminded(found, default) if inputs else found
-
-
-def _reminded(found: Trace, default: str | tuple[str, ...] | None) -> Trace:
-    """A trace that broke on other inputs than the default, with a word on the default."""
-    if found.failure is None or found.failure.hint is not None or default is None:
-        return found
-    hint = f"The default input is {' and '.join(_words(default))}."
-    return replace(found, failure=replace(found.failure, hint=hint))
 
 
 def summary(model: str | nn.Module | Trace, *inputs: Any, **options: Any) -> Report:
@@ -263,8 +244,7 @@ def params(
         raise InputError("values", "a trace holds no weights", "Give the module, or its name.")
     from zoo.analysis.values import values as read
 
-    real = _real(model, inputs, options) if isinstance(model, str) else model
-    found = read(real)
+    found = read(real(model, inputs, options) if isinstance(model, str) else model)
     return _shown(listed(_held(model, inputs, options), by=by, values=found))
 
 
@@ -297,6 +277,59 @@ def memory(
     return _shown(held(_traced(model, inputs, options), by=by))
 
 
+def freeze(
+    model: str | nn.Module,
+    *inputs: Any,
+    through: str | None = None,
+    train: str | Sequence[str] | None = None,
+    fraction: float | None = None,
+    of: str = "macs",
+    epochs: int = 10,
+    kwargs: Mapping[str, Any] | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Report:
+    """What training costs when a part of the model is frozen, before it is trained.
+
+    Args:
+        model: As for `trace`, but no `Trace`: each plan is a training step of its own.
+        *inputs: As for `trace`.
+        through: Freeze what runs up to the end of this module.
+        train: Train what these patterns name (`"layer4.*,fc"`), and nothing else.
+        fraction: Freeze the first stages, until they hold this share.
+        of: What `fraction` is a share of: `macs` or `parameters`.
+        epochs: How often each input is seen; matters to cached features.
+        kwargs: As for `trace`.
+        arguments: As for `trace`.
+        **options: As for `trace`.
+
+    Returns:
+        The report: a row that trains everything, and one for the plan; without a plan one for
+        every depth. Totals are those of the last row.
+
+    Raises:
+        NothingToTrain: The plan leaves nothing to train.
+        PlanError: The plan names nothing, or several plans were given.
+        ZooError: As for `trace`.
+
+    Example:
+        >>> freeze("lenet", through="net.4").totals["trainable_parameters"]
+        58830
+    """
+    from zoo.analysis.freeze import freeze as priced
+    from zoo.analysis.freeze import planned
+
+    subject = Subject(model, inputs, kwargs=kwargs, arguments=arguments)
+    kept = ("batch", "device", "dtype", "formulas", "hints", "progress")
+    alone = {name: options.pop(name) for name in kept if name in options}
+    look = subject.trace(**alone)
+    steps = [
+        (plan, subject.trace(train=True, freeze=plan, **alone, **options))
+        for plan in planned(look, through=through, train=train, fraction=fraction, of=of)
+    ]
+    return _shown(priced(steps, epochs=epochs))
+
+
 def create(name: str, *, weights: Any = None, **arguments: Any) -> nn.Module:
     """Build a real module, with its weights allocated.
 
@@ -314,7 +347,7 @@ def create(name: str, *, weights: Any = None, **arguments: Any) -> nn.Module:
     Raises:
         ZooError: The words lead nowhere, an argument does not fit, or the constructor raised.
     """
-    return _built(name, arguments if weights is None else {**arguments, "weights": weights})
+    return built(name, arguments if weights is None else {**arguments, "weights": weights})
 
 
 LIST_COLUMNS = (
@@ -352,7 +385,7 @@ def list_models(
             "default_input": _one_or_list(entry.card.default_input),
             "year": entry.card.year,
         }
-        for entry in _manager().catalog().search(query, plugin=plugin, tag=tag)
+        for entry in manager().catalog().search(query, plugin=plugin, tag=tag)
     )
     return Report("list", ModelInfo(""), (), LIST_COLUMNS, rows, {"models": len(rows)})
 
@@ -379,7 +412,7 @@ def info(name: str) -> Report:
     if is_reference(name):
         reason = "info tells of models of the catalog. Use `zoo summary` for your own"
         raise BadReference(name, reason + ", or name it in pyproject.toml ([tool.zoo.models]).")
-    entry = _manager().catalog().find(name)
+    entry = manager().catalog().find(name)
     card = entry.card
     said = {
         "name": card.name,
@@ -388,7 +421,7 @@ def info(name: str) -> Report:
         "paper": card.paper,
         "year": card.year,
         "link": card.link,
-        "default input": ", ".join(_words(card.default_input)) or None,
+        "default input": ", ".join(words_of(card.default_input)) or None,
         "factory": card.factory,
         "tags": ", ".join(card.tags) or None,
         **{f"--set {argument}": text for argument, text in described(entry).items()},
@@ -416,7 +449,7 @@ def devices(query: str | None = None) -> Report:
     """
     from zoo.analysis.devices_report import report
 
-    return _shown(report(_manager().devices(), query))
+    return _shown(report(manager().devices(), query))
 
 
 def device(name: str) -> Device:
@@ -435,7 +468,7 @@ def device(name: str) -> Device:
         >>> device("rtx 4090").name, device("H100").assumption is None
         ('GeForce RTX 4090', False)
     """
-    return _manager().devices().find(name)
+    return manager().devices().find(name)
 
 
 def budget(value: str | float) -> tuple[int, Device | None]:
@@ -452,7 +485,7 @@ def budget(value: str | float) -> tuple[int, Device | None]:
     """
     from zoo.analysis.devices import budget as read
 
-    return read(value, _manager().devices())
+    return read(value, manager().devices())
 
 
 PLUGIN_COLUMNS = (
@@ -491,7 +524,7 @@ def list_plugins(*, verbose: bool = False) -> Report:
             "hooks": list(one.hooks),
             "source": one.source,
         }
-        for one in _manager().plugins()
+        for one in manager().plugins()
     )
     columns = PLUGIN_COLUMNS + (VERBOSE_COLUMNS if verbose else ())
     broken = sum(row["status"] == "broken" for row in rows)
@@ -507,7 +540,7 @@ def doctor() -> Report:
     """
     from zoo.health import doctor as examine
 
-    return _shown(examine(_manager()))
+    return _shown(examine(manager()))
 
 
 def read_settings(words: Iterable[str]) -> dict[str, Any]:
@@ -536,63 +569,7 @@ def plugin_commands(taken: Iterable[str] = ()) -> Mapping[str, click.Command]:
     Returns:
         The commands.
     """
-    return _manager().commands(taken)
-
-
-def _manager() -> Manager:
-    from zoo.plugins.project import stamp
-
-    folder = str(Path.cwd())
-    return _manager_in(folder, stamp(folder))
-
-
-@lru_cache(maxsize=1)
-def _manager_in(folder: str, stamp: float) -> Manager:  # noqa: ARG001 - a change asks anew
-    """Plugins as seen from a folder; the last one is kept until its pyproject.toml changes."""
-    from zoo.plugins.manager import manager
-
-    return manager(project=folder)
-
-
-def _resolve(words: str, arguments: Mapping[str, Any] | None) -> Resolved:
-    from zoo.catalog import resolve
-
-    return resolve(words, _manager().catalog(), arguments)
-
-
-def _skeleton(
-    words: str, arguments: Mapping[str, Any] | None
-) -> tuple[nn.Module, ModelInfo, str | tuple[str, ...] | None]:
-    from zoo.analysis.skeleton import skeleton
-
-    found = _resolve(words, arguments)
-    described = ModelInfo(found.name, found.plugin, found.factory, dict(found.arguments))
-    return skeleton(found.build), described, found.default_input
-
-
-def _built(
-    name: str, arguments: Mapping[str, Any] | None, words: tuple[str, ...] = ()
-) -> nn.Module:
-    """A real module; lazy layers get their parameters on `words`, or else the default input."""
-    from zoo.analysis.skeleton import materialise
-
-    resolved = _resolve(name, arguments)
-    model = resolved.build()
-    materialise(model, words or _words(resolved.default_input))
-    return model
-
-
-def _real(name: str, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> nn.Module:
-    """A real module that fits the inputs of its run."""
-    shapes = (one if isinstance(one, str) else ",".join(map(str, one)) for one in inputs)
-    plain_shapes = all(isinstance(one, str | tuple | list) for one in inputs)
-    return _built(name, options.get("arguments"), tuple(shapes) if plain_shapes else ())
-
-
-def _words(default: str | tuple[str, ...] | None) -> tuple[str, ...]:
-    if default is None:
-        return ()
-    return (default,) if isinstance(default, str) else tuple(default)
+    return manager().commands(taken)
 
 
 def _one_or_list(default: str | tuple[str, ...] | None) -> str | list[str] | None:
@@ -621,19 +598,16 @@ def _held(
 
     if isinstance(model, Trace) or inputs or options.get("kwargs"):
         return _traced(model, inputs, options)
-    if isinstance(model, str):
-        module, info, default = _skeleton(model, options.get("arguments"))
-        if default is not None:
-            return _traced(model, inputs, options)
-    else:
-        module, info = model, None
+    subject = Subject(model, arguments=options.get("arguments"))
+    if subject.inputs:
+        return _traced(model, inputs, options)
     from inspect import signature
 
     from zoo.analysis.held import held
 
     signature(trace).bind(model, **options)  # raises for what `trace` does not take
     given = {name: options[name] for name in ("device", "dtype") if name in options}
-    return held(module, info=info, **given)
+    return held(subject.module, info=subject.info, **given)
 
 
 def _shown(report: plain.Report) -> Report:

@@ -11,6 +11,7 @@
     |- InputError            an input that cannot be read, or does not fit the model
     |- StepError             a training step that cannot be made
     |  `- NothingToTrain     no gradient reaches a parameter
+    |- PlanError             a plan to freeze that cannot be made
     |- UnknownColumn         a column that no report has
     |- BadFormat             a format that no view writes
     |- OutputError           a file that cannot be written
@@ -137,6 +138,14 @@ class NothingToTrain(StepError):
         super().__init__(
             "training step", reason, "Leave something to train, or ask for the forward pass alone."
         )
+
+
+class PlanError(ZooError):
+    """A plan to freeze that cannot be made."""
+
+    def __init__(self, what: str, reason: str, hint: str) -> None:
+        self.what, self.reason, self.hint = what, reason, hint
+        super().__init__(f"{what}: {reason}. {hint}")
 
 
 class UnknownColumn(ZooError):

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from click.testing import CliRunner
 
 from tests.docs.markdown import RUN, Block, Step, steps
-from zoo import api
+from zoo import subjects
 from zoo.cli import main
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class Desk:
 
     def _forget(self) -> None:
         """So that a file that the page changes is read again, as by a new process."""
-        api._manager_in.cache_clear()
+        subjects.manager_in.cache_clear()
         inside = str(self.folder) + os.sep
         for name, module in list(sys.modules.items()):
             known = getattr(module, "__dict__", {})  # torch.ops answers to any name

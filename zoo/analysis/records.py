@@ -244,6 +244,10 @@ class Storage:
     name: str = ""
     """Of the parameter, buffer or input that it is or belongs to, or of the operator that made it.
     """
+    first_read: int | None = None
+    """Index of the first operator that read it; None where none did."""
+    last_read: int | None = None
+    """Index of the last one."""
 
 
 @dataclass(frozen=True, slots=True)

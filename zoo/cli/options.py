@@ -60,13 +60,7 @@ run_options = _group(
     ),
 )
 """What runs, and on what."""
-step_options = _group(
-    click.option(
-        "--train",
-        is_flag=True,
-        help="Record a training step: forward, backward, optimizer. Any of the options below "
-        "turns this on.",
-    ),
+how_options = _group(
     click.option(
         "--optimizer",
         metavar="NAME",
@@ -95,7 +89,17 @@ step_options = _group(
         "'layer*' or 'blocks.*'; repeat for several.",
     ),
 )
-"""The training step."""
+"""How a training step is made."""
+step_options = _group(
+    click.option(
+        "--train",
+        is_flag=True,
+        help="Record a training step: forward, backward, optimizer. Any of the options below "
+        "turns this on.",
+    ),
+    how_options,
+)
+"""Whether there is a training step, and how it is made."""
 table_options = _group(
     click.option("--depth", type=click.IntRange(min=0), help="Levels of the tree to show."),
     click.option("--columns", metavar="A,B", help="Columns to show, in this order."),
@@ -168,7 +172,7 @@ def output_of(options: dict[str, Any]) -> Output:
     )
 
 
-def report(analysis: str, model: str, options: dict[str, Any]) -> int:
+def report(analysis: str, model: str, options: dict[str, Any], **named: Any) -> int:
     """Run, analyse, write: all that a command does with what the user said.
 
     Args:
@@ -176,6 +180,7 @@ def report(analysis: str, model: str, options: dict[str, Any]) -> int:
         model: The user's words.
         options: Of the command, by their names in Python. Those that are of none of the groups
             above are handed to the analysis.
+        **named: More arguments of the analysis, which win over all others.
 
     Returns:
         The exit code: 1 where the run broke, or where `--strict` is not met.
@@ -197,8 +202,7 @@ def report(analysis: str, model: str, options: dict[str, Any]) -> int:
                 arguments=api.read_settings(settings),
                 hints=hints,
                 progress=progress,
-                **step,
-                **options,
+                **{**step, **options, **named},
             )
     finally:
         progress.done()

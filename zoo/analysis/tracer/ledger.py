@@ -19,6 +19,8 @@ import torch
 from zoo.analysis.records import Role, Storage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from torch import Tensor
 
 
@@ -34,6 +36,8 @@ class _Block:
     source: str | None
     name: str
     died: int | None = None
+    first_read: int | None = None
+    last_read: int | None = None
 
 
 class Ledger:
@@ -87,6 +91,20 @@ class Ledger:
             if name is not None:
                 found[0].name = name
 
+    def read(self, storages: Iterable[int]) -> None:
+        """Write down that the running operator reads blocks.
+
+        Args:
+            storages: Addresses of their storages.
+        """
+        for key in storages:
+            found = self._live.get(key)
+            if found is not None:
+                block = found[0]
+                block.last_read = self.now
+                if block.first_read is None:
+                    block.first_read = self.now
+
     def forward_is_over(self) -> None:
         """What is alive now, and was made by operators, waits for the backward pass."""
         for block, _ in self._live.values():
@@ -116,6 +134,8 @@ class Ledger:
                 call=block.call,
                 source=block.source,
                 name=block.name,
+                first_read=block.first_read,
+                last_read=block.last_read,
             )
             for number, block in enumerate(self.blocks)
         )

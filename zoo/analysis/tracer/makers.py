@@ -4,10 +4,13 @@ Autograd numbers its nodes as the forward pass makes them. While an operator of 
 handled, the next number is known, and the operator's own node has the one before; while an operator
 of the backward pass is handled, the node that runs it is known. A node that adds a gradient to a
 parameter has no such number: what it runs belongs to the parameter's module.
+
+A node that no operator was seen to make (writing into a view makes two) came with the one before.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,15 +26,21 @@ class Makers:
     """Remembers who made which node."""
 
     def __init__(self) -> None:
+        self._numbers: list[int] = []
+        """Of the nodes whose maker is known, ascending."""
         self._nodes: dict[int, Made] = {}
         self._owners: Mapping[int, int] = {}
         self._last: Made = (0, None)
 
     def made(self, call: int, source: str | None) -> None:
-        """An operator of the forward pass runs; its node, if it has one, is there."""
-        if torch.is_grad_enabled():
-            number = torch.autograd._get_sequence_nr() - 1  # type: ignore[attr-defined]
-            self._nodes.setdefault(number, (call, source))
+        """An operator of the forward pass runs; its node, if it has one, is there.
+
+        So is the node of a `torch.autograd.Function`, which runs its operators without gradients.
+        """
+        number: int = torch.autograd._get_sequence_nr() - 1  # type: ignore[attr-defined]
+        if number not in self._nodes:
+            self._nodes[number] = (call, source)
+            self._numbers.append(number)
 
     def owned(self, owners: Mapping[int, int]) -> None:
         """Say which call the gradient of a parameter belongs to, by the parameter's `id`."""
@@ -44,8 +53,11 @@ class Makers:
             return self._last  # two gradients of one tensor are added between nodes
         variable = getattr(node, "variable", None)
         if variable is not None:
-            return self._owners.get(id(variable), 0), None
+            return self._owners.get(id(variable), self._last[0]), None
         number = getattr(node, "_sequence_nr", None)
         if number is not None:
-            self._last = self._nodes.get(number(), self._last)
+            place = bisect_right(self._numbers, number())
+            self._last = self._nodes[self._numbers[place - 1]] if place else self._last
+        if torch.is_grad_enabled():  # a checkpointed piece of code runs again and makes nodes
+            self.made(*self._last)
         return self._last

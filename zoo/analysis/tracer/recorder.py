@@ -26,7 +26,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from zoo.analysis.costs.base import Inputs
-from zoo.analysis.records import ModuleCall, OpCall, Phase, TensorSpec
+from zoo.analysis.records import ModuleCall, OpCall, Phase, Role, TensorSpec
 from zoo.analysis.tracer.arguments import LazyArguments, nested_tensors
 from zoo.analysis.tracer.blank import tensors_in
 from zoo.analysis.tracer.ledger import Ledger
@@ -266,6 +266,19 @@ class Recorder:
             opened = self._stack.pop()
             self._close(opened, opened.module, None)
 
+    def _made_now(self, module: nn.Module) -> None:
+        """Write down the parameters and buffers that a lazy module has made; they stay."""
+        path = self.paths.first(module, "")
+        kinds: tuple[tuple[Role, Any], ...] = (
+            ("parameter", module._parameters),
+            ("buffer", module._buffers),
+        )
+        for role, held in kinds:
+            for name, tensor in held.items():
+                if tensor is not None:
+                    known = f"{path}.{name}" if path else name
+                    self.ledger.add(tensor, self.place, role, name=known)
+
     def _describe(self, func: Any) -> tuple[str, frozenset[str], bool]:
         """An operator's name, its tags, and whether it can be told to look only backwards."""
         known = self._known.get(func)
@@ -313,8 +326,11 @@ class Recorder:
             return
         if self._stack:
             opened = self._stack[-1]
-            if opened.lazy and "_initialize_hook" in opened.module.__dict__:
-                return
+            if opened.lazy:
+                if "_initialize_hook" in opened.module.__dict__:
+                    return
+                opened.lazy = False
+                self._made_now(opened.module)
         results = [out] if isinstance(out, Tensor) else list(tensors_in(out))
         if results or given:  # what has neither is a question about versions or settings
             self._write(mode, func, given, args, kwargs, results)
@@ -340,6 +356,7 @@ class Recorder:
                 for tensor in given
                 if tensor.layout == torch.strided
             }
+            self.ledger.read(held)
             if self.phase == "forward":
                 self.used |= held
             new = 0

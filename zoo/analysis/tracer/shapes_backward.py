@@ -136,6 +136,11 @@ def _attention(
     return swapped(query), swapped(key), swapped(value)
 
 
+def _lstm_layer(*operands: Any) -> tuple[Tensor, ...]:
+    """Gradients of oneDNN's layer: input, two weights, two biases, two states; each its own."""
+    return tuple(new(one, *one.shape) for one in operands[:7])
+
+
 def _lists(names: Sequence[str], suffixes: Sequence[str], rule: Rule) -> dict[str, Rule]:
     return {f"_foreach_{name}.{suffix}": rule for name in names for suffix in suffixes}
 
@@ -150,6 +155,7 @@ RULES: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "native_layer_norm_backward.default": _layer_norm,
         "embedding_dense_backward.default": _embedding,
         "_scaled_dot_product_flash_attention_for_cpu_backward.default": _attention,
+        "mkldnn_rnn_layer_backward.default": _lstm_layer,
         "slice_backward.default": _slice,
         "select_backward.default": _slice,
         **dict.fromkeys(IN_PLACE, _in_place),

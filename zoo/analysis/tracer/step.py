@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from zoo.analysis.freezing import Plan
     from zoo.analysis.tracer.modes import BlankMode
     from zoo.analysis.tracer.recorder import Recorder
 
@@ -46,6 +47,8 @@ class Training:
     """Whether gradients are freed between two steps."""
     checkpoint: tuple[str, ...] = ()
     """Patterns of paths of modules that are checkpointed."""
+    plan: Plan | None = None
+    """What is frozen, beside what is frozen in the model."""
 
     def __post_init__(self) -> None:
         optimizers.name_of(self.optimizer)
@@ -73,6 +76,8 @@ class TrainingStep:
         self.recorder, self.mode = recorder, mode
         self.checkpointed = checkpointed(model, training.checkpoint)
         self.optimizer: torch.optim.Optimizer | None = None
+        if training.plan is not None:
+            _freeze(model, training.plan)
         if not any(parameter.requires_grad for parameter in model.parameters()):
             raise NothingToTrain("the model has no trainable parameter")
         self.targets: dict[tuple[Any, ...], Tensor] = {}
@@ -165,6 +170,17 @@ class TrainingStep:
                 "it evaluates the loss several times a step",
                 "Use one whose step takes no closure.",
             ) from None
+
+
+def _freeze(model: nn.Module, plan: Plan) -> None:
+    """Freeze parameters and still modules; `borrow.py` gives the model its own flags back."""
+    frozen, still = set(plan.frozen), set(plan.still)
+    for name, parameter in model.named_parameters():
+        if name in frozen:
+            parameter.requires_grad = False  # a lazy one takes no requires_grad_()
+    for path, module in model.named_modules():
+        if path in still:
+            module.training = False
 
 
 def checkpointed(model: nn.Module, patterns: Sequence[str]) -> tuple[str, ...]:
