@@ -7,7 +7,7 @@ report.totals["macs"]; print(report); report.to_json(); report.to_frame()
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from zoo.analysis import report as plain
@@ -249,7 +249,12 @@ def params(
 
 
 def memory(
-    model: str | nn.Module | Trace, *inputs: Any, by: str = "role", **options: Any
+    model: str | nn.Module | Trace,
+    *inputs: Any,
+    by: str = "role",
+    on: str | Device | None = None,
+    fits: str | float | None = None,
+    **options: Any,
 ) -> Report:
     """Peak memory of a forward pass, or of a training step, and who holds it.
 
@@ -258,10 +263,14 @@ def memory(
         *inputs: As for `trace`.
         by: What a row is: a `role`, a `module`, a line of `source`, a `block`, or a stretch of
             `time`.
+        on: A device of `devices`, or its name: the run takes place there, with its kernels, and
+            totals say what its allocator and its driver show.
+        fits: Bytes, "24GB", or the name of a device. Rows are then changes that can be made, one
+            at a time, with the largest batch that fits.
         **options: As for `trace`.
 
     Returns:
-        The report. Its rows add up to `peak_bytes`, but for those by `time`.
+        The report. Its rows add up to `peak_bytes`, but for those by `time` and those of changes.
 
     Raises:
         ZooError: As for `trace`, or a word that is not known.
@@ -274,7 +283,80 @@ def memory(
     from zoo.analysis.memory import memory as held
 
     check(by)
-    return _shown(held(_traced(model, inputs, options), by=by))
+    limit, place = (None, None) if fits is None else budget(fits)
+    place = device(on) if isinstance(on, str) else on or place
+    if place is not None:
+        from zoo.analysis import on_device
+
+        on_device.check(place)
+        options.setdefault("device", place.kind)
+    if limit is not None:
+        return _fitting(model, inputs, options, limit, place)
+    found = _traced(model, inputs, options)
+    report = held(found, by=by)
+    if place is not None and found.failure is None:
+        report = _on(report, found, place)
+    return _shown(report)
+
+
+def _on(report: plain.Report, found: Trace, place: Device) -> plain.Report:
+    """A memory report with what a device's allocator and driver show."""
+    from zoo.analysis import on_device
+
+    usage = on_device.usage(found, place)
+    return replace(
+        report,
+        totals={**report.totals, **on_device.figures(usage), "device": place.name},
+        notes=(*report.notes, *on_device.notes(usage, place)),
+    )
+
+
+def _fitting(
+    model: str | nn.Module | Trace,
+    inputs: tuple[Any, ...],
+    options: dict[str, Any],
+    limit: int,
+    place: Device | None,
+) -> Report:
+    """A memory report whose rows are changes to a job."""
+    from zoo.analysis.fits import COLUMNS, Job, best, changes, rows
+    from zoo.analysis.memory import memory as held
+    from zoo.analysis.records import Trace
+
+    if isinstance(model, Trace):
+        from zoo.errors import InputError
+
+        raise InputError("fits", "a trace has run already", "Give the model itself.")
+    named = {name: options.pop(name) for name in ("kwargs", "arguments") if name in options}
+    subject = Subject(model, inputs, **named)
+    kept = ("batch", "device", "dtype", "formulas", "hints", "progress")
+    alone = {name: options[name] for name in kept if name in options}
+    found = subject.trace(**options)
+    report = held(found)
+    if found.failure is not None:
+        return _shown(report)
+    shape = next((one.spec.shape for one in found.inputs if one.spec.shape), (1,))
+    batch = options.pop("batch", None) or shape[0]
+
+    def run(*, batch: int, **settings: Any) -> Trace:
+        return subject.trace(batch=batch, **{**options, **settings})
+
+    job = Job(run, limit, place, batch)
+    made = rows(job, changes(subject.trace(**alone), found, options))
+    said = best(made)
+    report = replace(
+        report,
+        columns=COLUMNS,
+        rows=made,
+        totals={
+            **report.totals,
+            "limit_bytes": limit,
+            "fits": made[0]["fits"],
+            "largest_batch": made[0]["largest_batch"],
+        },
+        notes=(*report.notes, *((said,) if said else ())),
+    )
+    return _shown(report if place is None else _on(report, found, place))
 
 
 def freeze(

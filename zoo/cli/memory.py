@@ -20,6 +20,16 @@ from zoo.cli.output import output_options
     help="What a row is.",
 )
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="First dim of the inputs.")
+@click.option(
+    "--on",
+    metavar="DEVICE",
+    help="A device of `zoo devices`: adds what its allocator and nvidia-smi show.",
+)
+@click.option(
+    "--fits",
+    metavar="24GB|DEVICE",
+    help="Does it fit, with which batch at most, and which one change buys most?",
+)
 @run_options
 @step_options
 @table_options
@@ -31,6 +41,7 @@ def memory(ctx: click.Context, /, model: str, **options: Any) -> None:
     \b
     zoo memory resnet18 --input 32,1,96,96
     zoo memory resnet18 --input 32,1,96,96 --optimizer adamw --by module
-    zoo memory resnet18 --batch 32 --train --by source
+    zoo memory resnet18 --batch 32 --train --on rtx4090
+    zoo memory resnet18 --batch 32 --optimizer adamw --fits rtx4090
     """  # noqa: D301 - click wants the character itself
     ctx.exit(report("memory", model, options))

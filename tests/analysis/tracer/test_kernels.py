@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_padded_sequence
 from torch.profiler import profile
 
 from zoo.analysis.summary import summary
@@ -39,12 +40,13 @@ class Attention(nn.Module):
         return F.scaled_dot_product_attention(q, k, v, **self.options)
 
 
+@pytest.mark.parametrize("train", [False, True])
 @pytest.mark.parametrize(("shapes", "options"), CASES)
-def test_the_choice_is_torchs(shapes: dict[str, Any], options: dict[str, Any]) -> None:
+def test_the_choice_is_torchs(shapes: dict[str, Any], options: dict[str, Any], train: bool) -> None:
     given = [shapes.get("q", Q), shapes["k"], shapes.get("v", shapes["k"])]
     model = Attention(options)
-    with torch.no_grad(), profile() as seen:
-        real = model(*[torch.randn(shape) for shape in given])
+    with torch.set_grad_enabled(train), profile() as seen:
+        real = model(*[torch.randn(shape, requires_grad=train) for shape in given])
     fused = any(FUSED in event.name for event in seen.events())
     trace = run(model, given)
     assert trace.failure is None, trace.failure
@@ -97,6 +99,7 @@ LSTMS: list[dict[str, Any]] = [
     {"bias": False},
     {"proj_size": 3},
     {"dtype": torch.float64},
+    {"dtype": torch.bfloat16},
     {"num_layers": 2, "dropout": 0.5},
 ]
 
@@ -107,7 +110,7 @@ LSTMS: list[dict[str, Any]] = [
 def test_an_lstm_is_fused_where_torch_fuses_it(options: dict[str, Any], train: bool) -> None:
     model = nn.LSTM(8, 16, **options).train(train)
     x = torch.randn(5, 3, 8, dtype=options.get("dtype", torch.float32))
-    with torch.no_grad(), profile() as seen:
+    with torch.set_grad_enabled(train), profile() as seen:
         y, (h, c) = model(x)
     trace = run(model, [x.shape], training=train)
     assert trace.failure is None, trace.failure
@@ -115,6 +118,29 @@ def test_an_lstm_is_fused_where_torch_fuses_it(options: dict[str, Any], train: b
     assert [spec.shape for spec in trace.outputs] == [tuple(t.shape) for t in (y, h, c)]
     real = sum(event.name == f"aten::{LSTM}" for event in seen.events())
     assert sum(LSTM in op.op for op in trace.ops) == real
+
+
+@pytest.mark.parametrize("lengths", [[5, 5, 5], [5, 4, 2]])
+def test_a_packed_lstm_is_fused_where_torch_fuses_it(lengths: list[int]) -> None:
+    model = Packs(lengths)
+    with torch.no_grad(), profile() as seen:
+        real = model(torch.randn(5, 3, 8))
+    trace = run(model, [(5, 3, 8)])
+    assert trace.failure is None, trace.failure
+    assert trace.outputs is not None
+    assert trace.outputs[0].shape == tuple(real.shape)
+    fused = sum(event.name == f"aten::{LSTM}" for event in seen.events())
+    assert sum(LSTM in op.op for op in trace.ops) == fused
+
+
+class Packs(nn.Module):
+    def __init__(self, lengths: list[int]) -> None:
+        super().__init__()
+        self.inner, self.lengths = nn.LSTM(8, 16, num_layers=2), lengths
+
+    def forward(self, x: Tensor) -> Tensor:
+        packed, _ = self.inner(pack_padded_sequence(x, torch.tensor(self.lengths)))
+        return packed.data
 
 
 def test_an_lstm_costs_the_same_fused_or_not() -> None:

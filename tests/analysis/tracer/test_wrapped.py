@@ -144,10 +144,9 @@ def test_packed_sequences_on_an_accelerator() -> None:
         assert summary(trace).totals["macs"] == 10 * 4 * 16 * (8 + 16)
 
 
-@pytest.mark.parametrize("kind", ["cpu", "cuda"])
-def test_autocast_is_said(kind: str) -> None:
+def test_a_refused_autocast_is_said() -> None:
     def cast(layer: nn.Module, x: Tensor) -> Any:
-        with torch.autocast(kind, torch.bfloat16):
+        with torch.autocast("cuda", torch.bfloat16):
             return layer(x)
 
     for given in (torch.randn(2, 8), (2, 8)):

@@ -129,9 +129,8 @@ class Casts:
     @contextmanager
     def around(self) -> Iterator[None]:
         """Inside, operators are cast."""
-        for kind in self._kinds:
-            if torch.is_autocast_enabled(kind):
-                _register(kind)
+        for kind in self._kinds_on():
+            _register(kind)
         was_off = torch._C._dispatch_tls_is_dispatch_key_excluded(KEY)
         _RUNNING.set(self._ref)
         torch._C._dispatch_tls_set_dispatch_key_excluded(KEY, False)  # noqa: FBT003
@@ -144,15 +143,21 @@ class Casts:
     def run(self, func: Any, args: Any, kwargs: Any) -> Any:
         """An operator, on what its operands are cast to."""
         name = _name(func)
-        for kind in self._kinds:
-            if name in names(kind) and torch.is_autocast_enabled(kind):
+        known = [kind for kind in self._kinds_on() if name in names(kind)]
+        if not known:
+            return _as_it_is(func, args, kwargs)
+        with torch._C._ExcludeDispatchKeyGuard(_KEYS):
+            for kind in known:
                 func, args, kwargs = policy(kind, name)(_Region(self, kind), func, args, kwargs)
-        return func(*args, **kwargs)
+            return func(*args, **kwargs)
+
+    def _kinds_on(self) -> list[str]:
+        return [kind for kind in self._kinds if torch.is_autocast_enabled(kind)]
 
     def operands(self, name: str, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """What the operands of an operator that goes by another name are cast to."""
-        for kind in self._kinds:
-            if name in names(kind) and torch.is_autocast_enabled(kind):
+        for kind in self._kinds_on():
+            if name in names(kind):
                 _, args, kwargs = policy(kind, name)(_Region(self, kind), None, args, kwargs)
         return args, kwargs
 
@@ -336,10 +341,27 @@ def _register_one(name: str) -> None:
     def run(*args: Any, **kwargs: Any) -> Any:
         running = _RUNNING.get()
         casts = None if running is None else running()
-        with torch._C._ExcludeDispatchKeyGuard(_KEYS):
-            return func(*args, **kwargs) if casts is None else casts.run(func, args, kwargs)
+        if casts is None:
+            return _as_it_is(func, args, kwargs)
+        return casts.run(func, args, kwargs)
 
     _library("aten").impl(name, run)
+
+
+_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
+
+
+@cache
+def _is_composite(func: Any) -> bool:
+    return bool(func.has_kernel_for_dispatch_key(_COMPOSITE))
+
+
+def _as_it_is(func: Any, args: Any, kwargs: Any) -> Any:
+    """An operator that is cast on another kind of device only; the ones inside it may be cast."""
+    if _is_composite(func):
+        return func._op_dk(_COMPOSITE, *args, **kwargs)
+    with torch._C._ExcludeDispatchKeyGuard(_KEYS):
+        return func(*args, **kwargs)
 
 
 @cache

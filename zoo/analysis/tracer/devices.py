@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, MethodWrapperType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -141,15 +141,17 @@ class DeviceMode(TorchFunctionMode):
     ) -> Any:  # torch's signature
         if self.blank.busy:
             return func(*args, **(kwargs or {}))
+        special = self._special.get(func)
+        if special is not None:
+            return special(*args, **(kwargs or {}))
+        if type(func) is MethodWrapperType:  # an attribute is read
+            return func(*args)
         if type(func) is not FunctionType and self.casts.on():
             with self.casts.around():
                 return self._answer(func, args, kwargs)
         return self._answer(func, args, kwargs)
 
     def _answer(self, func: Any, args: Any, kwargs: Any) -> Any:
-        special = self._special.get(func)
-        if special is not None:
-            return special(*args, **(kwargs or {}))
         if func in kernels.STANDS_FOR:
             out = self._kernel(func, args, kwargs or {})
             if out is not NotImplemented:
@@ -253,7 +255,7 @@ class DeviceMode(TorchFunctionMode):
         return tensor
 
     def _device(self, tensor: Tensor) -> torch.device:
-        asks = sys._getframe(3).f_code  # below this, `_answer` and `__torch_function__`
+        asks = sys._getframe(2).f_code  # below this and `__torch_function__`
         if asks is _COMPARES or (asks is _INFERS and self.casts.on() and self.casts.refused()):
             return torch.device("meta")
         return torch.device(self.blank.device_of(tensor))

@@ -19,7 +19,13 @@ from torch import Tensor
 from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from zoo.analysis.tracer import depends, higher_order, shapes, shapes_backward
+from zoo.analysis.tracer import (
+    depends,
+    higher_order,
+    shapes,
+    shapes_backward,
+    shapes_cuda,
+)
 from zoo.analysis.tracer.blank import (
     CPU,
     KEEPS_DATA,
@@ -38,8 +44,6 @@ from zoo.analysis.tracer.hints import Hints
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    from torch.overrides import TorchFunctionMode
 
 GROWS = 2_048
 """Elements of operands from which on a result's size is looked at before it is computed with data.
@@ -103,10 +107,6 @@ class BlankMode(TorchDispatchMode):
         """Device that the running call asked for, in the words of the simulation."""
         self.busy = False
         """Whether an operator is being handled, so that what is asked of a tensor is the truth."""
-        self.resume: TorchFunctionMode | None = None
-        """A function mode that is off, to be turned on after the running operator."""
-        self.autocast = False
-        """Whether the model had autocast on while it ran."""
         self.spoiled = Spoiled()
         self._names: dict[Any, str] = {}
         self._rules: dict[Any, shapes.Rule | None] = {}
@@ -141,14 +141,7 @@ class BlankMode(TorchDispatchMode):
             self.busy = outer
         if self.observer is not None:
             self.observer.saw(func, given, args, kwargs, out)
-        if self.resume is not None and not outer:
-            mode, self.resume = self.resume, None
-            mode.__enter__()
         return out
-
-    def wait_for(self, mode: TorchFunctionMode | None) -> None:
-        """Turn a function mode on after the next operator; None turns on none."""
-        self.resume = mode
 
     @contextmanager
     def unseen(self) -> Iterator[None]:
@@ -278,7 +271,8 @@ class BlankMode(TorchDispatchMode):
             schema = func._schema
             overload = f"{self._name(func)}.{schema.overload_name or 'default'}"
             aten = schema.name.startswith("aten::")
-            found = shapes.RULES.get(overload) or shapes_backward.RULES.get(overload)
+            tables = (shapes.RULES, shapes_backward.RULES, shapes_cuda.RULES)
+            found = next((table[overload] for table in tables if overload in table), None)
             self._rules[func] = found if aten else None
         return self._rules[func]
 
@@ -343,7 +337,10 @@ class BlankMode(TorchDispatchMode):
             device = next((place for place in places if place != "cpu"), "cpu")
         else:
             device = "cpu"
+        there = {id(tensor) for tensor in given}
         for tensor in tensors_in(out):
+            if id(tensor) in there:
+                continue  # written in place, where it lies
             placed = asked is None and getattr(tensor, "_zoo_device", None) is not None
             if not placed and self.device_of(tensor) != device:
                 tensor._zoo_device = device  # type: ignore[attr-defined]

@@ -72,8 +72,8 @@ class Recorder:
         self.calls: dict[int, ModuleCall] = {}
         self.used: set[int] = set()
         """Addresses of the storages that operators read."""
-        self.autocast = False
-        """Whether the model turned autocast on."""
+        self.autocast_refused = False
+        """Whether the model asked for autocast on a device that is not here."""
         self.on_zeros: Counter[str] = Counter()
         self.broken: tuple[BaseException, int, tuple[TensorSpec, ...]] | None = None
         """The exception that ended the innermost call, that call, and its inputs."""

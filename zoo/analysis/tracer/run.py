@@ -7,6 +7,7 @@ import sys
 import warnings
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -42,6 +43,8 @@ from zoo.errors import FormulaError, InputError, StepError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from zoo.analysis.tracer.ledger import Ledger
 
 
 def run(  # noqa: PLR0913 - each is an argument of zoo.trace
@@ -107,7 +110,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
         recorder = Recorder(model, costs, progress)
         mode = BlankMode(answers, recorder, place)
         with borrowed(model, training=training, dtype=cast, device=place):
-            _there_before(recorder, model, args, options)
+            _there_before(recorder.ledger, place, model, args, options)
             taken, error = _taken(model, args, options, recorder, mode, step)
             trace = _written(model, args, options, recorder, answers, error)
         named = info or ModelInfo(type(model).__name__)
@@ -131,10 +134,13 @@ def _eagerly() -> Iterator[None]:
 
 
 def _there_before(
-    recorder: Recorder, model: nn.Module, args: Sequence[Any], options: Mapping[str, Any]
+    ledger: Ledger,
+    place: str,
+    model: nn.Module,
+    args: Sequence[Any] = (),
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Write down the blocks of parameters, buffers and inputs."""
-    ledger, place = recorder.ledger, recorder.place
     for name, parameter in model.named_parameters():
         if not is_lazy(parameter):
             ledger.add(parameter, place, "parameter", name=name)
@@ -176,8 +182,9 @@ def _taken(
             error = raised
         recorder.unwind()
         said = [str(one.message) for one in caught or ()]
-        off = any("autocast" in text or "User provided device_type" in text for text in said)
-        recorder.autocast = mode.autocast or off  # off: of a device that is not here
+        recorder.autocast_refused = any(
+            "autocast" in text or "User provided device_type" in text for text in said
+        )
     return None if step is None else step.record, error
 
 
@@ -212,7 +219,7 @@ def _written(
 
 def _storages(recorder: Recorder, model: nn.Module) -> tuple[Storage, ...]:
     """All blocks; what a lazy module made in the run counts as there before."""
-    _there_before(recorder, model, (), {})
+    _there_before(recorder.ledger, recorder.place, model)
     return recorder.ledger.storages()
 
 
@@ -347,9 +354,10 @@ def _notes(recorder: Recorder, answers: Hints, unknown: Sequence[str]) -> tuple[
             f"{op} has no meta kernel; its output's shape is from a run on zeros ({times} times)."
         )
         notes.append(Note("info", "ran-on-zeros", text))
-    if recorder.autocast:
+    if recorder.autocast_refused:
         text = (
-            "autocast is not simulated: dtypes and bytes are those without it; MACs are the same."
+            "torch refused the model's own autocast, for want of such a device: dtypes and bytes "
+            "are those without it; MACs are the same. Try --autocast."
         )
         notes.append(Note("warning", "autocast", text))
     if unknown:

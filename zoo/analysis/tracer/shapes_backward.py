@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 LIKE_GRADIENT = (
     "threshold_backward gelu_backward silu_backward mish_backward hardswish_backward "
     "hardsigmoid_backward hardtanh_backward elu_backward leaky_relu_backward softplus_backward "
-    "sigmoid_backward tanh_backward _softmax_backward_data _log_softmax_backward_data "
-    "native_dropout_backward"
+    "sigmoid_backward tanh_backward native_dropout_backward"
 ).split()
 """One element of the gradient for each of the output's; all operands have one shape."""
+SOFTMAX = ("_softmax_backward_data", "_log_softmax_backward_data")
+OUTPUT_FIRST = ("threshold_backward", "leaky_relu_backward")
+"""Those of `LIKE_GRADIENT` whose result is laid out as the other operand, not as the gradient."""
 LIKE_INPUT = (
     "max_pool2d_with_indices_backward avg_pool2d_backward _adaptive_avg_pool2d_backward "
     "_adaptive_avg_pool3d_backward avg_pool3d_backward"
@@ -42,12 +44,34 @@ LISTS = (
 """Operators on lists (`_foreach_add`) that make a list like their first operand."""
 
 
-def _like_gradient(gradient: Tensor, other: Tensor, *_: Any, **__: Any) -> Any:
+def _alike(gradient: Tensor, other: Tensor) -> bool:
     alike = gradient.shape == other.shape and gradient.is_floating_point()
-    same = other.dtype in (gradient.dtype, torch.bool)
-    if not alike or not same:
-        return NotImplemented
-    return like(gradient) if gradient.is_contiguous() else new(gradient, *gradient.shape)
+    return alike and other.dtype in (gradient.dtype, torch.bool)
+
+
+def _like_gradient(gradient: Tensor, *rest: Any, **_: Any) -> Any:
+    """The other operand is the first tensor after it: an output, an input or a mask."""
+    other = next(one for one in rest if isinstance(one, Tensor))
+    return _laid_out(gradient, other) if _alike(gradient, other) else NotImplemented
+
+
+def _like_output(gradient: Tensor, other: Tensor, *_: Any, **__: Any) -> Any:
+    found = _laid_out(other, gradient) if _alike(gradient, other) else NotImplemented
+    return found if found is NotImplemented or other.dtype == found.dtype else NotImplemented
+
+
+def _laid_out(first: Tensor, second: Tensor) -> Any:
+    """A blank as the first operand lies, or as the second where the first is one number."""
+    told = first if any(first.stride()) or first.is_contiguous() else second
+    if told.is_contiguous():
+        return torch.empty(first.size(), dtype=first.dtype, device=META)
+    span = 1 + sum((n - 1) * step for n, step in zip(told.size(), told.stride(), strict=True))
+    dense = span == told.numel() and all(told.stride())
+    return like(told, first.dtype) if dense else NotImplemented
+
+
+def _softmax(gradient: Tensor, other: Tensor, *_: Any) -> Any:
+    return new(gradient, *gradient.shape) if _alike(gradient, other) else NotImplemented
 
 
 def _like_input(_: Tensor, tensor: Tensor, *__: Any, **___: Any) -> Any:
@@ -148,7 +172,8 @@ def _lists(names: Sequence[str], suffixes: Sequence[str], rule: Rule) -> dict[st
 RULES: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         **{f"{name}.default": _like_gradient for name in LIKE_GRADIENT},
-        "gelu_backward.default": _like_gradient,
+        **{f"{name}.default": _like_output for name in OUTPUT_FIRST},
+        **{f"{name}.default": _softmax for name in SOFTMAX},
         **{f"{name}.default": _like_input for name in LIKE_INPUT},
         "convolution_backward.default": _convolution,
         "native_batch_norm_backward.default": _batch_norm,

@@ -26,7 +26,7 @@ KEPT = MappingProxyType({0: 0, 1: 0, 2: 5, 3: 4})
 of plain RNNs, gates and cell of LSTMs, gates and the state's part of the new one of GRUs."""
 
 
-def _rnn(  # noqa: PLR0913, PLR0917 - torch's signature
+def _rnn(
     x: Tensor,
     weight: Any,
     weight_stride0: int,
@@ -37,10 +37,10 @@ def _rnn(  # noqa: PLR0913, PLR0917 - torch's signature
     hidden_size: int,
     proj_size: int,
     num_layers: int,
-    batch_first: bool,  # noqa: ARG001, FBT001
-    dropout: float,  # noqa: ARG001
-    train: bool,  # noqa: FBT001
-    bidirectional: bool,  # noqa: FBT001
+    batch_first: bool,
+    dropout: float,
+    train: bool,
+    bidirectional: bool,
     *_: Any,
 ) -> Any:
     if weight_buf is None or len(weight) % weight_stride0:
@@ -61,8 +61,8 @@ def _rnn(  # noqa: PLR0913, PLR0917 - torch's signature
 def _rnn_backward(
     x: Tensor,
     weight: Any,
-    weight_stride0: int,  # noqa: ARG001
-    weight_buf: Tensor,  # noqa: ARG001
+    weight_stride0: int,
+    weight_buf: Tensor,
     hx: Tensor,
     cx: Tensor | None,
     *rest: Any,

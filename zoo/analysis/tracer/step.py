@@ -13,17 +13,19 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch.utils import checkpoint as checkpointing
 
 from zoo.analysis.records import Step
 from zoo.analysis.tracer import losses, optimizers
+from zoo.analysis.tracer.autocast import simulated
 from zoo.analysis.tracer.blank import tensors_in
 from zoo.errors import NothingToTrain, StepError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
-    import torch
     from torch import Tensor, nn
 
     from zoo.analysis.freezing import Plan
@@ -122,14 +124,20 @@ class TrainingStep:
         del kept  # what the user's loop holds on to, the outputs and the loss, lives until here
 
     def _micro_batch(self, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
-        with nullcontext():
+        with self._autocast():
             output = self.recorder.call(self.model, args, options)
             loss = losses.loss_of(self.training.loss, output, self._target)
         if not self.recorder.paused:
             self.recorder.ledger.mark(loss, "output")
             self.recorder.backward_begins()
-        loss.backward()
+        with self._autocast():  # anew: a checkpointed module casts its weights again
+            loss.backward()
         return output, loss
+
+    def _autocast(self) -> AbstractContextManager[None]:
+        cast = self.training.autocast
+        kind = torch.device(self.mode.device).type
+        return nullcontext() if cast is None else simulated(kind, cast)
 
     def _target(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         """A target, which lies there before the step as inputs do."""
@@ -150,11 +158,12 @@ class TrainingStep:
     def _note_state(self) -> None:
         names = {id(one): name for name, one in self.model.named_parameters()}
         state_of = self.optimizer.state if self.optimizer else {}
-        for parameter, state in state_of.items():
-            name = names.get(id(parameter), "")
-            for tensor in tensors_in(state):
-                place = self.mode.device_of(tensor)
-                self.recorder.ledger.add(tensor, place, "optimizer", name=name)
+        with self.mode.unseen():  # so that a tensor says where it lies in truth
+            for parameter, state in state_of.items():
+                name = names.get(id(parameter), "")
+                for tensor in tensors_in(state):
+                    place = self.mode.device_of(tensor)
+                    self.recorder.ledger.add(tensor, place, "optimizer", name=name)
 
     def _optimize(self) -> None:
         if self.optimizer is None:  # made here, since lazy parameters have a shape now
