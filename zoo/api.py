@@ -283,13 +283,10 @@ def memory(
     from zoo.analysis.memory import memory as held
 
     check(by)
-    limit, place = (None, None) if fits is None else budget(fits)
-    place = device(on) if isinstance(on, str) else on or place
+    limit, room = (None, None) if fits is None else budget(fits)
+    place = device(on) if isinstance(on, str) else on or room
     if place is not None:
-        from zoo.analysis import on_device
-
-        on_device.check(place)
-        options.setdefault("device", place.kind)
+        options.update(_placed(model, place, room, options))
     if limit is not None:
         return _fitting(model, inputs, options, limit, place)
     found = _traced(model, inputs, options)
@@ -299,6 +296,24 @@ def memory(
     return _shown(report)
 
 
+def _placed(
+    model: str | nn.Module | Trace,
+    place: Device,
+    room: Device | None,
+    options: Mapping[str, Any],
+) -> Mapping[str, Any]:
+    """Options by which a run takes place on a device; none for a run that did."""
+    from zoo.analysis import on_device
+    from zoo.analysis.memory import place_of
+    from zoo.analysis.records import Trace
+
+    if isinstance(model, Trace):
+        on_device.check(place, place_of(model), room)
+        return {}
+    on_device.check(place, options.get("device"), room)
+    return {"device": options.get("device", place.kind)}
+
+
 def _on(report: plain.Report, found: Trace, place: Device) -> plain.Report:
     """A memory report with what a device's allocator and driver show."""
     from zoo.analysis import on_device
@@ -306,7 +321,7 @@ def _on(report: plain.Report, found: Trace, place: Device) -> plain.Report:
     usage = on_device.usage(found, place)
     return replace(
         report,
-        totals={**report.totals, **on_device.figures(usage), "device": place.name},
+        totals={**report.totals, "device": place.name, **on_device.figures(usage)},
         notes=(*report.notes, *on_device.notes(usage, place)),
     )
 
@@ -319,7 +334,7 @@ def _fitting(
     place: Device | None,
 ) -> Report:
     """A memory report whose rows are changes to a job."""
-    from zoo.analysis.fits import COLUMNS, Job, best, changes, rows
+    from zoo.analysis.fits import TOTALS, Job, fitted
     from zoo.analysis.memory import memory as held
     from zoo.analysis.records import Trace
 
@@ -334,29 +349,18 @@ def _fitting(
     found = subject.trace(**options)
     report = held(found)
     if found.failure is not None:
-        return _shown(report)
+        unknown = {**dict.fromkeys(TOTALS), "limit_bytes": limit}
+        return _shown(replace(report, totals={**report.totals, **unknown}))
     shape = next((one.spec.shape for one in found.inputs if one.spec.shape), (1,))
-    batch = options.pop("batch", None) or shape[0]
+    options.pop("batch", None)
 
     def run(*, batch: int, **settings: Any) -> Trace:
         return subject.trace(batch=batch, **{**options, **settings})
 
-    job = Job(run, limit, place, batch)
-    made = rows(job, changes(subject.trace(**alone), found, options))
-    said = best(made)
-    report = replace(
-        report,
-        columns=COLUMNS,
-        rows=made,
-        totals={
-            **report.totals,
-            "limit_bytes": limit,
-            "fits": made[0]["fits"],
-            "largest_batch": made[0]["largest_batch"],
-        },
-        notes=(*report.notes, *((said,) if said else ())),
-    )
-    return _shown(report if place is None else _on(report, found, place))
+    look = found if found.step is None else subject.trace(**alone)
+    if place is not None:
+        report = _on(report, found, place)
+    return _shown(fitted(report, Job(run, limit, place, shape[0]), found, look, options))
 
 
 def freeze(
@@ -395,8 +399,8 @@ def freeze(
         ZooError: As for `trace`.
 
     Example:
-        >>> freeze("lenet", through="net.4").totals["trainable_parameters"]
-        58830
+        >>> freeze("lenet", through="conv2").totals["trainable_parameters"]
+        59134
     """
     from zoo.analysis.freeze import freeze as priced
     from zoo.analysis.freeze import planned

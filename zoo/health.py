@@ -92,5 +92,7 @@ def _devices() -> Iterable[Mapping[str, Any]]:
 def _plugins(manager: Manager) -> Iterable[Mapping[str, Any]]:
     for plugin in manager.plugins():
         status = "broken" if plugin.errors else "ok"
-        value = "; ".join(plugin.errors) or f"{plugin.models} models"
-        yield _row(f"plugin {plugin.name}", status, value, "its models")
+        brings = {"models": plugin.models, "devices": plugin.devices}
+        said = ", ".join(f"{count} {what}" for what, count in brings.items() if count)
+        value = "; ".join(plugin.errors) or said or "no models"
+        yield _row(f"plugin {plugin.name}", status, value, "what it brings")

@@ -1,21 +1,24 @@
 """Does a job fit into a memory, which batch does at most, and which one change buys most?
 
-Nothing is extrapolated: the largest batch is traced, and so is the next, which does not fit. What
-is compared with the memory is what the driver shows where a device is named, and the bytes of
-tensors where only a size is.
+What is compared with the memory is what the driver shows of the process where a device is named,
+and the bytes of tensors alone where only a size is. A batch is the first dim of the inputs.
+
+Nothing is extrapolated: the largest batch is traced, and so is the next, which does not fit. Where
+to look is predicted: blocks are taken to grow with the batch as they did between two traces, and
+the allocator is run on these. A prediction that misses costs a trace and nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from zoo.analysis.freezing import Model, Plan
-from zoo.analysis.memory import peak
+from zoo.analysis.changes import Change, changes
+from zoo.analysis.memory import peak, place_of
 from zoo.analysis.on_device import usage
-from zoo.analysis.records import Column, Note, Trace
-from zoo.errors import InputError
+from zoo.analysis.records import Column, Note, Report, Storage, Trace
+from zoo.errors import InputError, ZooError
 
 if TYPE_CHECKING:
     from zoo.analysis.devices import Device
@@ -25,6 +28,10 @@ Run = Callable[..., Trace]
 
 MOST = 1 << 20
 """Largest batch that is looked for."""
+STEADY = 5
+"""Traces of a search in which predictions are followed; later ones halve what is left."""
+FIXED = frozenset({"parameter", "buffer", "gradient", "optimizer"})
+"""Roles of blocks that do not grow with the batch."""
 COLUMNS = (
     Column("change", "", "The one thing that is changed."),
     Column("peak_bytes", "B", "Bytes of tensors at the peak."),
@@ -32,17 +39,10 @@ COLUMNS = (
     Column("saves", "B", "How much less that is than without the change."),
     Column("fits", "", "Whether it fits at the batch that was asked for."),
     Column("largest_batch", "1", "Largest batch that fits; the next was traced and does not."),
+    Column("macs_ratio", "1", "MACs of a step, by those without the change."),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One thing that is changed."""
-
-    name: str
-    """In words."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments of `zoo.trace` that it sets."""
+TOTALS = ("limit_bytes", "fits", "largest_batch")
+"""What `zoo memory --fits` adds to the totals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,182 +65,296 @@ class Job:
         """What is compared with the memory."""
         return peak(trace).nbytes if self.device is None else usage(trace, self.device).device_bytes
 
+    def trace(self, change: Change, batch: int) -> Trace:
+        """The job with a change, at a batch; of several micro-batches, one."""
+        return self.run(batch=-(-batch // change.parts), **change.settings)
 
-def changes(look: Trace, step: Trace, settings: Mapping[str, Any]) -> tuple[Change, ...]:
-    """Changes that can be made to a job, one at a time.
+
+@dataclass(frozen=True, slots=True)
+class Largest:
+    """The largest batch that fits."""
+
+    batch: int
+    """0 where none does, `MOST` where that does too."""
+    broke: str | None = None
+    """Why the next batch does not run; None where it does not fit."""
+
+
+def fitted(
+    report: Report, job: Job, trace: Trace, look: Trace, settings: Mapping[str, Any]
+) -> Report:
+    """A memory report with the changes that can be made as rows.
 
     Args:
+        report: The job's.
+        job: What is asked about.
+        trace: The job's own run.
         look: A forward pass of the model.
-        step: The job itself.
         settings: Arguments of `zoo.trace` that the job sets.
 
     Returns:
-        The changes; the first changes nothing.
+        The report; its first row, and the totals, are the job's as it is.
     """
-    found = [Change("as it is")]
-    if step.step is None:
-        if not settings.get("dtype"):
-            found.append(Change("weights and inputs in bfloat16", {"dtype": "bfloat16"}))
-        return tuple(found)
-    if not step.step.autocast and not settings.get("dtype"):
-        found.append(Change("autocast to bfloat16", {"autocast": "bfloat16"}))
-    if step.step.optimizer != "sgd":
-        found.append(Change("optimizer sgd", {"optimizer": "sgd"}))
-    model = Model(look)
-    if not step.step.checkpoint:
-        found += [
-            Change(f"checkpoint {name}", {"checkpoint": paths})
-            for name, paths in segments(look, model.stages())
-        ]
-    depths = model.depths()
-    chosen: dict[str, Plan] = {}
-    if depths:
-        chosen = {plan.name: plan for plan in (depths[len(depths) // 2], depths[-1])}
-    found += [Change(f"freeze {name}", {"freeze": plan}) for name, plan in chosen.items()]
-    return tuple(found)
+    made, said = rows(job, changes(look, trace, settings, job.device), trace)
+    top = best(made)
+    return replace(
+        report,
+        columns=COLUMNS,
+        rows=made,
+        totals={
+            **report.totals,
+            "limit_bytes": job.limit,
+            "fits": made[0]["fits"],
+            "largest_batch": made[0]["largest_batch"],
+        },
+        notes=(*report.notes, *((top,) if top else ()), *said, _compared(job, trace)),
+    )
 
 
-def segments(look: Trace, stages: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """Ways to cut a model into pieces that are checkpointed: its stages, and its repeated blocks.
-
-    Args:
-        look: A forward pass.
-        stages: Paths of the modules that the model is a chain of.
-
-    Returns:
-        Names and paths; only modules that call others, since a single layer's input is kept anyway.
-    """
-    inside = {call.parent for call in look.calls}
-    called = {call.path: call for call in look.calls if call.index in inside and call.path}
-    ways: dict[tuple[str, ...], str] = {}
-    chain = tuple(path for path in stages if path in called)
-    if chain:
-        ways[chain] = f"{len(chain)} stages"
-    kinds: dict[str, list[str]] = {}
-    for path, call in called.items():
-        kinds.setdefault(call.type, []).append(path)
-    blocks = [
-        (kind, tuple(paths))
-        for kind, paths in kinds.items()
-        if len(paths) > 2 and kind not in ("Sequential", "ModuleList")
-    ]
-    if blocks:
-        kind, paths = max(blocks, key=lambda one: _held(look, one[1]))
-        ways.setdefault(paths, f"{len(paths)} {kind}")
-    return [(name, paths) for paths, name in ways.items()]
+def _compared(job: Job, trace: Trace) -> Note:
+    """What the memory is compared with."""
+    if job.device is not None:
+        text = f"{job.limit:,} B are compared with device_bytes of {job.device.name}."
+        return Note("info", "compared", text)
+    text = (
+        f"{job.limit:,} B are compared with the bytes of tensors alone, run with the kernels of "
+        f"{place_of(trace).partition(':')[0]}. Name the device (--on rtx4090) for those of its "
+        "kernels, allocator and driver."
+    )
+    return Note("info", "compared", text)
 
 
-def _held(look: Trace, paths: Sequence[str]) -> int:
-    """Bytes that operators inside some modules allocate."""
-    prefixes = tuple(f"{path}." for path in paths)
-    inside = {
-        call.index for call in look.calls if call.path in paths or call.path.startswith(prefixes)
-    }
-    return sum(op.new_bytes for op in look.ops if op.call in inside)
-
-
-def rows(job: Job, options: Sequence[Change]) -> tuple[Mapping[str, Any], ...]:
+def rows(
+    job: Job, options: Sequence[Change], first: Trace
+) -> tuple[tuple[Mapping[str, Any], ...], tuple[Note, ...]]:
     """A row for each change.
 
     Args:
         job: What is asked about.
         options: Changes, the first of which changes nothing.
+        first: The job's own run.
 
     Returns:
-        The rows, in the order of the changes; one that breaks the run has no figures.
+        The rows, in the order of the changes; and notes on changes that broke the run, which have
+        no figures, and on batches that are not bounded by memory.
     """
-    found: list[dict[str, Any]] = []
-    for change in options:
-        trace = job.run(batch=job.batch, **change.settings)
-        if trace.failure is not None:
-            found.append({"change": change.name, **dict.fromkeys(_FIGURES)})
+    base, note = _row(job, options[0], first, first)
+    found, notes = [base], [note]
+    for change in options[1:]:
+        try:
+            trace = job.trace(change, job.batch)
+            why = trace.failure.message if trace.failure is not None else None
+        except ZooError as error:  # such as a plan by which nothing is trained
+            why = str(error)
+        if why is not None:
+            nothing = dict.fromkeys(base)
+            found.append({**nothing, "change": change.name, "option": change.option})
+            notes.append(Note("info", "change-broke", f"{change.name} breaks the run: {why}"))
             continue
-        nbytes = job.held(trace)
-        base = found[0]["bytes"] if found else nbytes
-        found.append(
-            {
-                "change": change.name,
-                "peak_bytes": peak(trace).nbytes,
-                "bytes": nbytes,
-                "saves": None if base is None else base - nbytes,
-                "fits": nbytes <= job.limit,
-                "largest_batch": largest(job, change, nbytes),
-            }
-        )
-    return tuple(found)
+        row, note = _row(job, change, trace, first)
+        found.append({**row, "saves": base["bytes"] - row["bytes"]})
+        notes.append(note)
+    return tuple(found), tuple(note for note in notes if note is not None)
 
 
-_FIGURES = ("peak_bytes", "bytes", "saves", "fits", "largest_batch")
+def _row(
+    job: Job, change: Change, trace: Trace, first: Trace
+) -> tuple[dict[str, Any], Note | None]:
+    """A change's figures, and what there is to say of its largest batch."""
+    nbytes, macs = job.held(trace), _macs(first)
+    most = largest(job, change, trace, nbytes)
+    row = {
+        "change": change.name,
+        "peak_bytes": peak(trace).nbytes,
+        "bytes": nbytes,
+        "saves": 0,
+        "fits": nbytes <= job.limit,
+        "largest_batch": most.batch,
+        "macs_ratio": change.parts * _macs(trace) / macs if macs else None,
+        "option": change.option,
+    }
+    if most.broke is not None:
+        text = f"{change.name}: the batch after {most.batch:,} does not run: {most.broke}"
+        return row, Note("info", "batch-breaks", text)
+    if most.batch >= MOST:
+        return row, Note("info", "batch-cap", f"{change.name}: larger batches were not looked for.")
+    return row, None
+
+
+def _macs(trace: Trace) -> int:
+    return sum(op.cost.macs for op in trace.ops if op.cost is not None)
 
 
 def best(found: Sequence[Mapping[str, Any]]) -> Note | None:
-    """Which change buys most; None where none buys anything."""
-    known = [row for row in found[1:] if row["saves"]]
-    if not known:
+    """Which change buys most, and which of those that train as much as before.
+
+    Args:
+        found: Rows, the first of which changes nothing.
+
+    Returns:
+        A note; None where no change saves anything.
+    """
+    helps = [row for row in found[1:] if row["saves"] is not None and row["saves"] > 0]
+    top = max(helps, key=_gain, default=None)
+    if top is None:
         return None
-    row = max(known, key=lambda one: (one["largest_batch"], one["saves"]))
-    if row["saves"] <= 0:
-        return None
-    text = (
-        f"of single changes, {row['change']} buys most: {row['saves']:,} B less, and a batch of "
-        f"{row['largest_batch']:,} in place of {found[0]['largest_batch']:,}."
-    )
-    return Note("info", "largest-saving", text)
+    base = found[0]["largest_batch"]
+    text = f"of single changes, {top['change']} buys most: {_bought(top, base)}"
+    if _freezes(top):
+        other = max((row for row in helps if not _freezes(row)), key=_gain, default=None)
+        if other is not None:
+            text += f"; of those that freeze nothing, {other['change']}: {_bought(other, base)}"
+    return Note("info", "largest-saving", f"{text}.")
 
 
-def largest(job: Job, change: Change, nbytes: int) -> int:
+def _gain(row: Mapping[str, Any]) -> tuple[int, int]:
+    return row["largest_batch"], row["saves"]
+
+
+def _freezes(row: Mapping[str, Any]) -> bool:
+    return bool(row["change"].startswith("freeze "))
+
+
+def _bought(row: Mapping[str, Any], base: int) -> str:
+    return f"{row['saves']:,} B less, and a batch of {row['largest_batch']:,} in place of {base:,}"
+
+
+# the largest batch
+
+
+def largest(job: Job, change: Change, first: Trace, nbytes: int) -> Largest:
     """The largest batch that fits, by tracing it and the next.
 
     Args:
         job: What is asked about.
         change: What is changed in it.
-        nbytes: What it holds at its own batch.
+        first: Its run at the job's own batch.
+        nbytes: What that holds.
 
     Returns:
-        The batch; 0 where none fits, `MOST` where that fits too.
+        The batch, and what bounds it.
     """
-    known = {job.batch: nbytes}
+    search = _Search(job, change)
+    search.note(job.batch, first, nbytes)
+    while search.high - search.low > 1:
+        search.look(search.guess())
+    return Largest(search.low if search.fits else 0, search.broke)
 
-    def held(batch: int) -> int | None:
-        """Bytes at a batch; None where no such batch can be run."""
-        if batch not in known:
-            try:
-                trace = job.run(batch=batch, **change.settings)
-            except InputError:  # more elements than a tensor can have
-                return None
-            if trace.failure is not None:
-                return None
-            known[batch] = job.held(trace)
-        return known[batch]
 
-    fitting, failing = 0, MOST + 1
-    guess = job.batch
-    slope: float | None = None
-    while failing - fitting > 1:
-        if not fitting < guess < failing:
-            guess = (fitting + failing) // 2 if failing <= MOST else min(2 * max(fitting, 1), MOST)
-        now = held(guess)
-        if now is not None and now <= job.limit:
-            fitting = guess
+class _Search:
+    """What is known of the batches that fit.
+
+    Args:
+        job: What is asked about.
+        change: What is changed in it.
+    """
+
+    def __init__(self, job: Job, change: Change) -> None:
+        self.job, self.change = job, change
+        self.low, self.high = 0, MOST + 1
+        self.fits = False
+        self.broke: str | None = None
+        self.traces = 0
+        self.sure = 0
+        """What two traces predicted."""
+        self.known: list[tuple[int, Trace]] = []
+        """The last two runs, by micro-batch."""
+
+    def look(self, batch: int) -> None:
+        """Trace a batch."""
+        self.traces += 1
+        try:
+            trace = self.job.trace(self.change, batch)
+        except InputError:  # more elements than a tensor can have
+            self.high, self.broke = batch, None
+            return
+        if trace.failure is None:
+            self.note(batch, trace, self.job.held(trace))
+        elif batch < self.job.batch:  # as one of 1, of which a norm has no statistics
+            self.low = batch
         else:
-            failing = guess
-        if now is None:
-            guess = fitting + (failing - fitting) // 2
-            continue
-        slope = _slope(known, guess) or slope
-        if slope is None:
-            guess = 2 * guess if now <= job.limit else guess // 2
-            continue
-        step = int((job.limit - now) // slope)
-        guess += step or (1 if now <= job.limit else -1)
-    return fitting
+            self.high, self.broke = batch, trace.failure.message
+
+    def note(self, batch: int, trace: Trace, nbytes: int) -> None:
+        """Take in a run that reached its end."""
+        self.known = [*self.known[-1:], (-(-batch // self.change.parts), trace)]
+        if nbytes <= self.job.limit:
+            self.low, self.fits = batch, True
+        else:
+            self.high, self.broke = batch, None
+
+    def guess(self) -> int:
+        """A batch between those that fit and those that do not."""
+        if self.low and self.low == self.sure:
+            found = self.low + 1
+        elif self.traces < STEADY:
+            found = (self._predicted() + 1) * self.change.parts - 1
+            self.sure = found if len(self.known) > 1 else 0
+        elif self.high > MOST:
+            found = 4 * self.low
+        else:
+            found = (self.low + self.high) // 2
+        return min(max(found, self.low + 1), self.high - 1)
+
+    def _predicted(self) -> int:
+        """The largest batch that is to fit, if blocks grow as they did between known batches."""
+        batch, trace = self.known[-1]
+        grows = _slopes(self.known)
+
+        def held(other: int) -> int:
+            storages = tuple(
+                replace(one, nbytes=max(one.nbytes + (other - batch) * up // by, 0))
+                for one, (up, by) in zip(trace.storages, grows, strict=True)
+            )
+            return self.job.held(replace(trace, storages=storages))
+
+        return crossing(held, self.job.limit, MOST)
 
 
-def _slope(known: Mapping[int, int], batch: int) -> float | None:
-    """Bytes for one more input, from the nearest other batch; None where that says nothing."""
-    others = [one for one in known if one != batch]
-    if not others:
-        return None
-    near = min(others, key=lambda one: abs(one - batch))
-    slope = (known[batch] - known[near]) / (batch - near)
-    return slope if slope > 0 else None
+def _slopes(known: Sequence[tuple[int, Trace]]) -> list[tuple[int, int]]:
+    """By how much each block of the last trace grows, over how much more batch."""
+    (batch, trace), earlier = known[-1], known[:-1]
+    for other, before in earlier:
+        if other != batch and _lives(before.storages) == _lives(trace.storages):
+            pairs = zip(trace.storages, before.storages, strict=True)
+            return [(one.nbytes - two.nbytes, batch - other) for one, two in pairs]
+    return [(0 if one.role in FIXED else one.nbytes, batch) for one in trace.storages]
+
+
+def _lives(storages: Iterable[Storage]) -> list[tuple[Any, ...]]:
+    return [(one.role, one.device, one.born, one.died) for one in storages]
+
+
+def crossing(held: Callable[[int], int], limit: int, most: int) -> int:
+    """Where a function that grows, roughly, passes a limit.
+
+    Args:
+        held: The function.
+        limit: What it may be at most.
+        most: Largest argument that is looked at.
+
+    Returns:
+        An argument at which it is within the limit and after which it is not; 0 where it is not
+        at 0, `most` where it is there.
+
+    >>> crossing(lambda n: 7 + 3 * n, 100, 1000)
+    31
+    """
+    low, high = 0, most
+    at_low, at_high = held(low), held(high)
+    if at_low > limit or at_high <= limit:
+        return low if at_low > limit else high
+    push, side = 1, 0
+    while high - low > 1:
+        between = low + (limit - at_low) * (high - low) // (at_high - at_low)
+        between = max(between, low + push) if side < 0 else min(between, high - push)
+        between = min(max(between, low + 1), high - 1)
+        now = held(between)
+        here = -1 if now <= limit else 1
+        push = 2 * push if here == side else 1
+        side = here
+        if now <= limit:
+            low, at_low = between, now
+        else:
+            high, at_high = between, now
+    return low

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.analysis.freezing import Model, Plan
 from zoo.analysis.memory import peak
 from zoo.analysis.records import Column, Note, OpCall, Report, Storage, Trace
-from zoo.analysis.steptime import effort
+from zoo.analysis.steptime import effort, step_effort
 from zoo.errors import NothingToTrain, PlanError
 
 if TYPE_CHECKING:
@@ -181,12 +181,12 @@ def freeze(steps: Sequence[tuple[Plan, Trace]], *, epochs: int = 10) -> Report:
 
 
 def _row(plan: Plan, trace: Trace, whole: Trace, batch: int, epochs: int) -> Mapping[str, Any]:
-    full = effort(whole.ops)
-    step = effort(trace.ops)
+    full = step_effort(whole)
+    step = step_effort(trace)
     found = prefix(trace)
     skipped = effort(found.ops)
     cached = None
-    if found.obstacle is None and full:
+    if found.obstacle is None and full and trace.failure is None:
         cached = (epochs * step - (epochs - 1) * skipped) / (epochs * full)
     macs = {phase: _macs(trace.ops, phase) for phase in ("forward", "backward")}
     all_macs = _macs(whole.ops, "forward") + _macs(whole.ops, "backward")
@@ -203,7 +203,9 @@ def _row(plan: Plan, trace: Trace, whole: Trace, batch: int, epochs: int) -> Map
         "macs_ratio": sum(macs.values()) / all_macs if all_macs else None,
         "cacheable": found.obstacle or "yes",
         "cache_bytes": (
-            sum(one.nbytes for one in found.crossing) // batch if found.obstacle is None else None
+            None
+            if found.obstacle is not None or trace.failure is not None
+            else sum(one.nbytes for one in found.crossing) // batch
         ),
         "cached_ratio": cached,
     }

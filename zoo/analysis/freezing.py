@@ -3,10 +3,11 @@
 A plan names parameters that are not trained and modules that stay as they are in evaluation. The
 operators of a forward pass before the first that reads a trainable parameter are the **prefix**:
 what they compute does not change while the rest is trained. Modules that run before the last frozen
-layer of the prefix are still: their norms use their running statistics and do not update them,
-their dropout is off. A norm after the prefix whose parameters are all frozen is still too.
-Everything else is left as it is: dropout before a trained head drops, and a frozen layer after a
-trainable one passes gradients down.
+layer of the prefix are still, and so is all of a module that ends in the prefix and has parameters,
+none of which is trained: their norms use their running statistics and do not update them, their
+dropout is off. A norm after the prefix whose parameters are all frozen is still too. Everything
+else is left as it is: dropout before a trained head drops, and a frozen layer after a trainable one
+passes gradients down.
 """
 
 from __future__ import annotations
@@ -50,8 +51,9 @@ class Model:
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
-        self.last = _last_operators(trace)
-        """Index of the last operator of each module, with those inside it; by its first path."""
+        self.last, self.idle = _last_operators(trace)
+        """Index of the last operator of each module, with those inside it, by its first path; and
+        the modules that run none, which have the index of the operator before them."""
         self.reads = {
             storage.name: (storage.first_read, storage.last_read)
             for storage in trace.storages
@@ -83,20 +85,36 @@ class Model:
         own = tuple(one for one in self.trainable if one in held)
         reads = [self.reads[one][1] for one in own if one in self.reads]
         end = max((last for last in reads if last <= boundary), default=-1)
-        return Plan(name, own, self._still(held, end), boundary)
+        return Plan(name, own, self._still(held, end, boundary), boundary)
 
-    def _still(self, held: set[str], end: int) -> tuple[str, ...]:
-        of_module: dict[str, list[str]] = defaultdict(list)
-        for parameter in self.trace.parameters:
-            of_module[parameter.module].append(parameter.names[0])
+    def _still(self, held: set[str], end: int, boundary: int) -> tuple[str, ...]:
+        """Paths of modules in evaluation mode.
+
+        Args:
+            held: Names of the parameters that are frozen.
+            end: Index of the last operator of the prefix that reads one of them.
+            boundary: Index of the last operator of the prefix.
+        """
         frozen = {one.names[0] for one in self.trace.parameters if not one.trainable} | held
+        own, inside = defaultdict(list), defaultdict(list)
+        for parameter in self.trace.parameters:
+            own[parameter.module].append(parameter.names[0])
+            for path in _around(parameter.module):
+                inside[path].append(parameter.names[0])
+        last = self.last
+        whole = {
+            path
+            for path, names in inside.items()
+            if frozen.issuperset(names) and path in last and last[path] <= boundary
+        }
         found = []
         for module in self.trace.modules:
-            before = module.path in self.last and self.last[module.path] <= end
-            own = of_module[module.path]
-            norm = "norm" in module.type.lower() and own and frozen.issuperset(own)
-            if before or norm:
-                found.append(module.path)
+            path, names = module.path, own[module.path]
+            before = path in last and last[path] <= (end - 1 if path in self.idle else end)
+            part = path in last and last[path] <= boundary and whole.intersection(_around(path))
+            norm = "norm" in module.type.lower() and names and frozen.issuperset(names)
+            if before or part or norm:
+                found.append(path)
         return tuple(found)
 
     def through(self, path: str) -> Plan:
@@ -137,6 +155,8 @@ class Model:
             NothingToTrain: What they name is not trained by the model's own choice.
         """
         names = [one.names[0] for one in self.trace.parameters]
+        if not patterns:
+            raise PlanError("--train", "it names nothing", "Try --train 'layer4.*,fc'.")
         kept: set[str] = set()
         for pattern in patterns:
             hits = {name for name in names if matches(name, pattern)}
@@ -257,8 +277,8 @@ def _around(path: str) -> list[str]:
     return ["", *(".".join(parts[: end + 1]) for end in range(len(parts)))]
 
 
-def _last_operators(trace: Trace) -> dict[str, int]:
-    """The last operator of each module that is called.
+def _last_operators(trace: Trace) -> tuple[dict[str, int], frozenset[str]]:
+    """The last operator of each module that is called, and the modules that run none.
 
     One that runs no operator, as dropout in evaluation, is where the calls before it have ended.
     """
@@ -270,11 +290,13 @@ def _last_operators(trace: Trace) -> dict[str, int]:
         while call is not None:
             last[call.module] = op.index
             call = trace.calls[call.parent] if call.parent is not None else None
+    idle: dict[str, int] = {}
     around: list[int] = []
     reached = -1
     for call in trace.calls:
         while around and around[-1] != call.parent:
             reached = max(reached, of_call.get(around.pop(), -1))
-        last.setdefault(call.module, reached)
+        if call.module not in last:
+            idle[call.module] = reached
         around.append(call.index)
-    return last
+    return {**last, **idle}, frozenset(idle)

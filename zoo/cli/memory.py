@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from zoo.cli.options import report, run_options, step_options, table_options
 from zoo.cli.output import output_options
@@ -44,4 +45,6 @@ def memory(ctx: click.Context, /, model: str, **options: Any) -> None:
     zoo memory resnet18 --batch 32 --train --on rtx4090
     zoo memory resnet18 --batch 32 --optimizer adamw --fits rtx4090
     """  # noqa: D301 - click wants the character itself
+    if ctx.get_parameter_source("device") is ParameterSource.DEFAULT:
+        del options["device"]  # it follows from --on and --fits
     ctx.exit(report("memory", model, options))

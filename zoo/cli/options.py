@@ -183,7 +183,7 @@ def report(analysis: str, model: str, options: dict[str, Any], **named: Any) -> 
         **named: More arguments of the analysis, which win over all others.
 
     Returns:
-        The exit code: 1 where the run broke, or where `--strict` is not met.
+        The exit code: 1 where the run broke, or where `--strict` or `--fits` is not met.
     """
     output = output_of(options)
     check(output)
@@ -210,4 +210,7 @@ def report(analysis: str, model: str, options: dict[str, Any], **named: Any) -> 
     uncounted = found.totals.get("uncounted")
     if strict and uncounted:
         click.echo(f"zoo: no formula covers {', '.join(uncounted)} (--strict).", err=True)
-    return 1 if found.failure is not None or (strict and uncounted) else 0
+    large = found.totals.get("fits") is False
+    if large:
+        click.echo(f"zoo: {model} does not fit into {found.totals['limit_bytes']:,} B.", err=True)
+    return 1 if found.failure is not None or (strict and uncounted) or large else 0

@@ -24,8 +24,9 @@ _SEVERITY = {"error": 0, "warning": 1, "info": 2}
 
 def title(name: str) -> str:
     """A figure's name for people: `activation_bytes` is `activation memory`."""
-    if name.endswith("_bytes"):
-        name = f"{name.removesuffix('_bytes')}_memory"
+    stem = name.removesuffix("_bytes")
+    if stem != name:
+        name = stem if stem.endswith("memory") else f"{stem}_memory"
     return " ".join(_WORDS.get(word, word) for word in name.split("_"))
 
 

@@ -205,7 +205,9 @@ class DeviceMode(TorchFunctionMode):
         if tensor.is_meta or not tensor.is_floating_point():
             return tensor
         with self.blank.unseen():
-            return blank_like(tensor)
+            twin = blank_like(tensor)
+        twin._zoo_twin_of = tensor  # type: ignore[attr-defined]  # whoever keeps it keeps that
+        return twin
 
     def _with_device(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """Call `func`, whose `device` argument names a device of the simulation."""

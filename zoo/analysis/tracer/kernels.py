@@ -12,7 +12,8 @@ or 4 dims that is not trained (`sdp_utils_cpp.cpp` of torch 2.14).
 An LSTM on the meta device takes fifteen operators a step. The CPU runs one oneDNN kernel for each
 layer and direction, where there are no projections and no float64 or float16 (`RNN.cpp`). oneDNN
 has a float16 kernel on the newest of CPUs only; zoo does not ask which CPU it runs on. A packed
-sequence goes there where all its parts are of one length.
+sequence goes there where all its parts are of one length. Other recurrent layers are taken apart by
+the CPU too, but not as by the meta device (`recurrent.py`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as fn
 
-from zoo.analysis.tracer import kernels_cuda
+from zoo.analysis.tracer import kernels_cuda, recurrent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -79,8 +80,10 @@ def _fits(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> boo
 
 def lstm(x: Tensor, *args: Any) -> Any:
     """`torch._VF.lstm`, whose fourth argument is a list where the sequence is packed."""
-    packed = isinstance(args[2], list | tuple)
-    return _packed_lstm(x, *args) if packed else _padded_lstm(x, *args)
+    if isinstance(args[2], list | tuple):
+        return _packed_lstm(x, *args)
+    found = _padded_lstm(x, *args) if torch.backends.mkldnn.enabled else NotImplemented
+    return recurrent.lstm(x, *args) if found is NotImplemented else found
 
 
 def _packed_lstm(x: Tensor, sizes: Tensor, hidden: Any, weights: Any, *options: Any) -> Any:
@@ -164,7 +167,13 @@ def _padded_lstm(  # noqa: PLR0913, PLR0917 - torch's signature
 
 
 KERNELS: Mapping[Any, Callable[..., Any]] = MappingProxyType(
-    {fn.scaled_dot_product_attention: attention, torch._VF.lstm: lstm}
+    {
+        fn.scaled_dot_product_attention: attention,
+        torch._VF.lstm: lstm,
+        torch._VF.gru: recurrent.gru,
+        torch._VF.rnn_tanh: recurrent.rnn_tanh,
+        torch._VF.rnn_relu: recurrent.rnn_relu,
+    }
 )
 """The CPU's kernels by the function of torch's that they stand for."""
 _BY_KIND = MappingProxyType({"cuda": kernels_cuda.KERNELS})

@@ -48,6 +48,7 @@ class Ledger:
         """Index of the last operator."""
         self.blocks: list[_Block] = []
         self._live: dict[int, tuple[_Block, ref[torch.UntypedStorage]]] = {}
+        self._joined: list[tuple[_Block, _Block]] = []
 
     def add(
         self,
@@ -111,6 +112,23 @@ class Ledger:
             if block.role == "temporary":
                 block.role = "saved"
 
+    def joined(self, total: Tensor, gradient: Tensor) -> None:
+        """Autograd adds a gradient to another, in place where nothing else holds the first.
+
+        While a dispatch mode is on it does not, and makes a new tensor; where the first gradient is
+        let go of after this operator, the block of the sum is counted from the next one on.
+
+        Args:
+            total: The sum.
+            gradient: The first of the two.
+        """
+        if gradient._is_view() or gradient.shape != total.shape:
+            return
+        made = self._live.get(total.untyped_storage()._cdata)
+        first = self._live.get(gradient.untyped_storage()._cdata)
+        if made is not None and first is not None:
+            self._joined.append((made[0], first[0]))
+
     def spend(self, nbytes: int, device: str, call: int, source: str | None, name: str) -> None:
         """Write down what the last operator allocated and freed inside itself."""
         self.blocks.append(
@@ -123,6 +141,10 @@ class Ledger:
 
     def storages(self) -> tuple[Storage, ...]:
         """All blocks; those that are alive outlive the run."""
+        for made, first in self._joined:
+            if first.died == made.born:
+                made.born += 1
+        self._joined.clear()
         return tuple(
             Storage(
                 id=number,

@@ -14,6 +14,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.autograd.function import BackwardCFunction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +46,10 @@ class Makers:
     def owned(self, owners: Mapping[int, int]) -> None:
         """Say which call the gradient of a parameter belongs to, by the parameter's `id`."""
         self._owners = owners
+
+    def in_user_code(self) -> bool:
+        """Whether the node that runs, or ran last, is a backward pass that the user wrote."""
+        return isinstance(torch._C._current_autograd_node(), BackwardCFunction)
 
     def running(self) -> Made:
         """The call and line that made the node which runs now."""

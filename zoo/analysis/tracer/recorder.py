@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from zoo.analysis.tracer.pricing import Formulas
 
 
+ADD = torch.ops.aten.add.Tensor
+
+
 @cache
 def dtype_name(dtype: torch.dtype) -> str:
     """`float32` of `torch.float32`."""
@@ -369,9 +372,11 @@ class Recorder:
                         self.ledger.add(
                             tensor, spec.device, name=name, born=index, call=call, source=source
                         )
+            if func is ADD and self.phase == "backward" and not self._makers.in_user_code():
+                self.ledger.joined(results[0], given[0])
             cost = self.formulas.cost(name, inputs, outputs, tags)
             causal = may_be_causal and bool(inputs.arguments["is_causal"])
-            spent = self._workspaces.of(name, args, results)
+            spent = self._workspaces.of(func, args, results)
             if spent:
                 self.ledger.spend(spent, mode.device, call, source, name)
         finally:

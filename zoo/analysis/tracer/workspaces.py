@@ -1,331 +1,48 @@
-"""What kernels allocate and free inside themselves.
+"""What the CPU's kernels allocate and free inside themselves, beyond their outputs.
 
-An operator's results are seen as they come; what its kernel needs beside them is not. The figures
-here are those of torch 2.14's kernels for the CPU: the most that an operator holds at once, less
-its operands and results. They were found by reading allocations with torch's profiler over many
-shapes, and `benchmarks/memory_peak.py` holds them against it. Whether oneDNN is used is asked of
-`torch.backends.mkldnn`. Of other devices nothing is known here.
+An operator's workspace is the most bytes alive while it runs, less those alive before it and those
+of its new outputs. Formulas were read off the allocation events of torch 2.14 (oneDNN 3.12 on a
+processor with AVX-512, which decides the blocked layouts), and `benchmarks/memory_peak.py` holds
+them against it. Each takes the operator's arguments and outputs as tensors, of which it looks at
+shapes, strides and dtypes only. An operator without a formula allocates nothing beside its outputs.
+Whether oneDNN is used is asked of `torch.backends.mkldnn`. Of other devices nothing is known here.
 
-The figures of oneDNN are those of a processor with 16 floats in a register (AVX-512). What kernels
-take for each thread is counted for `THREADS`.
+Not counted: what kernels take from the C library itself, since no profiler of torch's sees it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import prod
+from dataclasses import dataclass
+from math import ceil, prod
 from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._ops import HigherOrderOperator
 
-THREADS = 2
-"""Threads whose buffers are counted: the figures do not depend on the machine they are asked on."""
 BLOCK = 16
-"""Channels in a block of oneDNN's layout."""
-Spent = Callable[["Call"], int]
+"""Channels in a block of oneDNN's layouts under AVX-512."""
+PAGE = 4_096
+"""Bytes to which oneDNN's recurrent kernels round the parts of their scratch memory."""
+RNN_POINTERS = 568
+"""Bytes of tables that a recurrent kernel keeps."""
 
 
-class Call:
-    """An operator's arguments and results.
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What decides which kernel runs, beside the operands."""
 
-    Args:
-        args: Its arguments by position.
-        out: What it returned.
-        onednn: Whether oneDNN may be used.
-    """
+    onednn: bool = True
+    """Whether torch may use oneDNN."""
+    threads: int = 2
+    """Threads that kernels share their work among: as many on every machine, so that figures do
+    not depend on where they are asked."""
 
-    def __init__(self, args: Sequence[Any], out: Any, *, onednn: bool) -> None:
-        self.args, self.onednn = args, onednn
-        self.results = [one for one in _listed(out) if isinstance(one, Tensor)]
 
-    @property
-    def written(self) -> int:
-        """Bytes of the results."""
-        return sum(map(_bytes, self.results))
-
-
-def _listed(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list | tuple) else (value,)
-
-
-def _bytes(tensor: Tensor) -> int:
-    return tensor.numel() * tensor.element_size()
-
-
-def _copied(tensor: Tensor) -> int:
-    """Bytes of a contiguous copy, where one is made."""
-    return 0 if tensor.is_contiguous() else _bytes(tensor)
-
-
-class _Convolution:
-    """Sizes of a convolution, forward or backward."""
-
-    def __init__(self, x: Tensor, weight: Tensor, out_shape: Sequence[int], rest: Any) -> None:
-        self.item = x.element_size()
-        self.batch, self.channels = x.shape[0], x.shape[1]
-        self.stride, self.padding, self.dilation, self.transposed, _, groups = rest
-        self.groups: int = groups
-        self.out_channels = out_shape[1]
-        self.kernel = tuple(weight.shape[2:])
-        self.reach: int = prod(self.kernel)
-        self.inside: int = prod(x.shape[2:])
-        self.outside: int = prod(out_shape[2:])
-        self.space = len(self.kernel)
-        self.float32 = x.dtype == torch.float32
-
-    @property
-    def dilated(self) -> bool:
-        """Whether the kernel has gaps."""
-        return any(gap > 1 for gap in self.dilation)
-
-    @property
-    def plain(self) -> bool:
-        """Whether it is a product with no columns to be laid out."""
-        ones = self.reach == 1 and all(step == 1 for step in self.stride)
-        return bool(ones and not any(self.padding) and self.space < 3)
-
-    @property
-    def onednn(self) -> bool:
-        """Whether torch takes oneDNN where it may (`use_mkldnn` in `Convolution.cpp`)."""
-        wide = self.space >= 2 and all(reach > 3 for reach in self.kernel[-2:])
-        small = self.batch * self.channels * self.inside <= 20_480
-        tiny = self.batch == 1 and self.groups == 1 and not wide and small
-        return bool(self.float32 and not tiny)
-
-    @property
-    def nnpack(self) -> bool:
-        """Whether torch takes NNPACK where oneDNN is off."""
-        takes = self.space == 2 and self.batch >= 16 and max(self.kernel) < 17 and self.float32
-        return bool(takes and not self.transposed and not self.dilated and self.groups == 1)
-
-    @property
-    def columns(self) -> int:
-        """Bytes of one sample, laid out so that the convolution is a product."""
-        return self.item * self.channels // self.groups * self.reach * self.outside
-
-    def taken_apart(self, made: int, *, backward: bool, bias: bool) -> int:
-        """Without oneDNN."""
-        one = self.item * self.out_channels if backward and bias else 0
-        if self.transposed:
-            whole = self.item * self.out_channels // self.groups * self.reach * self.inside
-            return whole if backward else self.batch * whole
-        if self.groups > 1:
-            several = self.batch > 1
-            share = self.item * self.batch // self.groups
-            x = share * self.channels * self.inside if several else 0
-            y = share * self.out_channels * self.outside if several and backward else 0
-            columns = 0 if self.plain else self.batch * self.columns
-            return int(max(x + y + columns, made))
-        if self.dilated:
-            return self.columns + one
-        if self.nnpack:
-            return self.columns + one if backward else 0
-        return 0 if self.plain else self.batch * self.columns
-
-    def blocked(self) -> tuple[int, int, int]:
-        """Bytes of input, weight and output in oneDNN's layout."""
-        thin = self.channels <= 3
-        channels = self.channels if thin else _blocks(self.channels)
-        x = 0 if thin else self.item * self.batch * channels * self.inside
-        y = self.item * self.batch * _blocks(self.out_channels) * self.outside
-        if self.groups == 1:
-            weight = _blocks(self.out_channels) * channels * self.reach
-        elif self.channels == self.groups == self.out_channels:
-            weight = _blocks(self.groups) * self.reach
-        else:
-            inner = _blocks(self.channels // self.groups)
-            weight = self.groups * _blocks(self.out_channels // self.groups) * inner * self.reach
-        return x, self.item * weight, y
-
-
-def _blocks(channels: int) -> int:
-    return -(-channels // BLOCK) * BLOCK
-
-
-def _convolution(call: Call) -> int:
-    x, weight = call.args[0], call.args[1]
-    (y,) = call.results
-    sizes = _Convolution(x, weight, y.shape, call.args[3:9])
-    if not (call.onednn and sizes.onednn):
-        return sizes.taken_apart(call.written, backward=False, bias=False)
-    bx, bw, by = sizes.blocked()
-    return max(bx + bw + by - _bytes(y), by)
-
-
-def _convolution_backward(call: Call) -> int:
-    gradient, x, weight, bias = call.args[:4]
-    sizes = _Convolution(x, weight, gradient.shape, call.args[4:10])
-    copied = _copied(gradient)
-    if not (call.onednn and sizes.onednn):
-        spent = sizes.taken_apart(call.written, backward=True, bias=bool(bias))
-        return spent + copied
-    bx, bw, by = sizes.blocked()
-    wants = call.args[10]
-    gx = _bytes(x) if wants[0] else 0
-    strided = any(step > 1 for step in sizes.stride)
-    holds = [gx + by + bx + bw + sizes.item * sizes.out_channels]
-    if wants[0]:
-        whole = sizes.item * sizes.batch * _blocks(sizes.channels) * sizes.inside
-        holds += [by + bw + whole, whole + gx * (2 if strided else 1)]
-    return max(max(holds) - call.written, 0) + copied
-
-
-def _fused_attention(call: Call) -> int:
-    query, key = call.args[:2]
-    rows, columns, width = query.shape[-2], key.shape[-2], query.shape[-1]
-    step, across = _tiles(rows, columns)
-    return int(4 * THREADS * (step * across + 2 * step + step * width))
-
-
-def _fused_attention_backward(call: Call) -> int:
-    gradient, query, key = call.args[:3]
-    step, across = _tiles(query.shape[-2], key.shape[-2])
-    copied = _copied(gradient.transpose(1, 2))
-    return int(4 * THREADS * 2 * step * across + 4 * step + copied)
-
-
-def _tiles(rows: int, columns: int) -> tuple[int, int]:
-    """Rows of queries and of keys that a thread holds."""
-    step = 256 if rows >= 768 else 64 if rows >= 192 else 32
-    return min(step, rows), min(512, columns)
-
-
-def _copy_of_first(call: Call) -> int:
-    return _copied(call.args[0])
-
-
-def _product(call: Call) -> int:
-    """Copies of operands that BLAS cannot read as they lie."""
-    matrices = [one for one in call.args if isinstance(one, Tensor) and one.dim() == 2]
-    return sum(_bytes(one) for one in matrices[-2:] if not _readable(one))
-
-
-def _batched_product(call: Call) -> int:
-    """Such copies, of one matrix at a time."""
-    matrices = [one for one in call.args[:2] if isinstance(one, Tensor) and len(one)]
-    return sum(_bytes(one) // len(one) for one in matrices if not _readable(one[0]))
-
-
-def _readable(matrix: Tensor) -> bool:
-    """Whether rows or columns are one after the other, without overlap."""
-    (rows, columns), (down, across) = matrix.shape, matrix.stride()
-    by_row = across == 1 and down >= max(1, columns)
-    by_column = down == 1 and across >= max(1, rows)
-    return by_row or by_column
-
-
-def _roll(call: Call) -> int:
-    return int(max(len(call.args[1]) - 1, 0) * call.written)
-
-
-def _safe_softmax(call: Call) -> int:
-    scores = call.args[0]
-    return int(scores.numel() + scores.numel() // max(scores.shape[-1], 1))
-
-
-def _batch_norm(call: Call) -> int:
-    return 2 * 4 * int(call.args[0].shape[1])
-
-
-def _batch_norm_backward(call: Call) -> int:
-    return 4 * int(call.args[1].shape[1])
-
-
-def _layer_norm_backward(call: Call) -> int:
-    return int(4 * 2 * THREADS * prod(call.args[2]) + _copied(call.args[0]))
-
-
-def _upsampled(call: Call) -> int:
-    return _bytes(call.args[0]) + call.written
-
-
-def _page(nbytes: int) -> int:
-    return -(-nbytes // 4096) * 4096
-
-
-def _leading(width: int) -> int:
-    """Length of a row of oneDNN's recurrent layers, in elements."""
-    rounded = _blocks(width)
-    return rounded + 16 if rounded % 256 == 0 else rounded
-
-
-def lstm_workspace(steps: int, batch: int, width: int, hidden: int) -> int:
-    """Bytes that oneDNN's LSTM layer keeps for its backward pass.
-
-    Args:
-        steps: Length of the sequence.
-        batch: Sequences.
-        width: Elements of an input.
-        hidden: Elements of a state.
-
-    Returns:
-        Bytes of the fourth result of `mkldnn_rnn_layer` in training.
-    """
-    gates = _page(4 * steps * batch * _leading(4 * hidden))
-    states = _page(4 * steps * batch * _leading(hidden))
-    inputs = 3 * _page(8 * (steps + 1) * batch * _leading(max(width, hidden)))
-    return gates + states + inputs + 2 * _page(8 * (steps + 1) * batch * hidden)
-
-
-def _lstm_scratch(steps: int, batch: int, hidden: int) -> int:
-    gates = _page(4 * steps * batch * _leading(4 * hidden))
-    return gates + 2 * _page(4 * batch * _leading(hidden)) + _page(16 * hidden) + 568
-
-
-def _lstm(call: Call) -> int:
-    x, hidden = call.args[0], call.args[10]
-    steps, batch, width = x.shape
-    weights = 4 * (width + hidden) * _leading(4 * hidden)
-    return int(16 * hidden + weights + _lstm_scratch(steps, batch, hidden))
-
-
-def _lstm_backward(call: Call) -> int:
-    """(x, 4 weights, hx, cx, output, hy, cy, 3 gradients, reverse, mode, hidden, ...)."""
-    x, hidden = call.args[0], call.args[15]
-    steps, batch, width = x.shape
-    missing = sum(one is None for one in call.args[11:13]) * 4 * batch * hidden
-    gradient = call.args[10]
-    uneven = sum(16 * hidden * _leading(size) for size in (width, hidden) if _leading(size) != size)
-    weights = 4 * (width + hidden) * _leading(4 * hidden)
-    copied = 0 if gradient is None else _copied(gradient)
-    scratch = _lstm_scratch(steps, batch, hidden)
-    return int(missing + 16 * hidden + uneven + weights + scratch + copied)
-
-
-CPU: Mapping[str, Spent] = MappingProxyType(
-    {
-        "aten.convolution": _convolution,
-        "aten.convolution_backward": _convolution_backward,
-        "aten._scaled_dot_product_flash_attention_for_cpu": _fused_attention,
-        "aten._scaled_dot_product_flash_attention_for_cpu_backward": _fused_attention_backward,
-        **dict.fromkeys(
-            (
-                "aten.max_pool2d_with_indices_backward",
-                "aten.avg_pool2d_backward",
-                "aten._adaptive_avg_pool2d_backward",
-                "aten._softmax_backward_data",
-                "aten._log_softmax_backward_data",
-                "aten.embedding_dense_backward",
-                "aten.native_group_norm_backward",
-            ),
-            _copy_of_first,
-        ),
-        "aten.native_layer_norm_backward": _layer_norm_backward,
-        "aten.native_batch_norm": _batch_norm,
-        "aten.native_batch_norm_backward": _batch_norm_backward,
-        "aten.mm": _product,
-        "aten.addmm": _product,
-        "aten.bmm": _batched_product,
-        "aten.roll": _roll,
-        "aten._safe_softmax": _safe_softmax,
-        "aten.upsample_bilinear2d": _upsampled,
-        "aten.mkldnn_rnn_layer": _lstm,
-        "aten.mkldnn_rnn_layer_backward": _lstm_backward,
-    }
-)
-"""By operator, without its overload."""
+Formula = Callable[[Setting, Sequence[Any], Sequence[Tensor]], int]
+"""(setting, arguments in the order of the schema, outputs) -> bytes."""
 
 
 class Workspaces:
@@ -336,19 +53,377 @@ class Workspaces:
     """
 
     def __init__(self, device: str) -> None:
-        self._table = CPU if device == "cpu" else {}
-        self.onednn = bool(torch.backends.mkldnn.enabled)
+        self._table = FORMULAS if device == "cpu" else {}
+        self._setting = Setting(onednn=bool(torch.backends.mkldnn.enabled))
+        self._formulas: dict[Any, Formula | None] = {}
 
-    def of(self, name: str, args: Sequence[Any], out: Any) -> int:
-        """Bytes that one call spends.
+    def of(self, func: Any, args: Sequence[Any], outputs: Sequence[Tensor]) -> int:
+        """Bytes that one call needs beyond its outputs.
 
         Args:
-            name: Operator with its overload.
+            func: The operator.
             args: Its arguments by position.
-            out: What it returned.
+            outputs: Tensors among its results.
 
         Returns:
             Bytes; 0 where nothing is known.
         """
-        spent = self._table.get(name.rpartition(".")[0])
-        return spent(Call(args, out, onednn=self.onednn)) if spent is not None else 0
+        if func not in self._formulas:
+            known = None if isinstance(func, HigherOrderOperator) else func._schema.name
+            self._formulas[func] = self._table.get(str(known).removeprefix("aten::"))
+        formula = self._formulas[func]
+        if formula is None:
+            return 0
+        left_out = func._schema.arguments[len(args) :]
+        whole = [*args, *(one.default_value for one in left_out if not one.kwarg_only)]
+        return int(formula(self._setting, whole, outputs))
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _copied(*tensors: Tensor | None) -> int:
+    """Bytes of contiguous copies of those that are not contiguous."""
+    return sum(_bytes(one) for one in tensors if one is not None and not one.is_contiguous())
+
+
+def _up(count: int, to: int = BLOCK) -> int:
+    return ceil(count / to) * to
+
+
+@dataclass(frozen=True, slots=True)
+class _Conv:
+    """Sizes of a convolution, one-dimensional to three-dimensional."""
+
+    size: int
+    """Of an element, in bytes."""
+    batch: int
+    inside: int
+    """Channels of the input."""
+    outside: int
+    """Channels of the output."""
+    groups: int
+    window: int
+    """Elements of the kernel in space."""
+    pixels_in: int
+    pixels_out: int
+    pointwise: bool
+    """Whether the kernel is one pixel, without stride or padding."""
+    strided: bool
+    dilated: bool
+    transposed: bool
+    spatial: int
+    """Dims of space."""
+    large: bool
+    """Whether the kernel is larger than 3 in both last dims."""
+    float32: bool
+
+    @classmethod
+    def of(cls, x: Tensor, weight: Tensor, pixels_out: int, rest: Sequence[Any]) -> _Conv:
+        stride, padding, dilation, transposed, _, groups = rest
+        kernel = weight.shape[2:]
+        one = all(k == 1 for k in kernel)
+        inside = x.shape[1]
+        return cls(
+            size=x.element_size(),
+            batch=x.shape[0],
+            inside=inside,
+            outside=weight.shape[1] * groups if transposed else weight.shape[0],
+            groups=groups,
+            window=prod(kernel),
+            pixels_in=prod(x.shape[2:]),
+            pixels_out=pixels_out,
+            pointwise=one and all(s == 1 for s in stride) and not any(padding),
+            strided=any(s != 1 for s in stride),
+            dilated=any(d != 1 for d in dilation),
+            transposed=transposed,
+            spatial=len(kernel),
+            large=kernel[-1] > 3 and (len(kernel) < 2 or kernel[-2] > 3),
+            float32=x.dtype == torch.float32,
+        )
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether each channel is convolved alone."""
+        return self.groups > 1 and self.inside == self.outside == self.groups
+
+    def takes_onednn(self, setting: Setting) -> bool:
+        """Whether torch gives it to oneDNN (`use_mkldnn` of `Convolution.cpp`)."""
+        if not setting.onednn or not self.float32:
+            return False
+        if self.transposed:
+            return True
+        worth = self.strided or self.dilated or self.batch >= 16 or self.window != 1
+        busy = self.batch > 1 or self.inside * self.pixels_in * self.batch > 20_480
+        return (worth or setting.threads > 1) and (self.groups > 1 or self.large or busy)
+
+    def takes_nnpack(self) -> bool:
+        """Whether torch gives it to NNPACK, whose memory nobody sees."""
+        return self.spatial <= 2 and self.batch >= 16 and self.float32 and not self.dilated
+
+    def columns(self) -> int:
+        """Bytes of one sample's and one group's patches, laid out as columns."""
+        if self.transposed:
+            return self.size * self.outside // self.groups * self.window * self.pixels_in
+        return self.size * self.inside // self.groups * self.window * self.pixels_out
+
+    def share(self, channels: int, pixels: int) -> int:
+        """Bytes of one group's part of a tensor, which is copied out where there are several."""
+        if self.groups == 1 or self.batch == 1:
+            return 0
+        return self.size * self.batch * channels // self.groups * pixels
+
+    def forward_columns(self) -> int:
+        """Patches that the forward pass of torch's own kernels holds."""
+        if self.dilated and not self.transposed:
+            return self.columns()
+        if self.transposed:
+            return self.batch * self.columns()
+        if self.takes_nnpack():
+            return 0
+        return 0 if self.pointwise and self.spatial < 3 else self.batch * self.columns()
+
+    def backward_columns(self, bias: bool) -> int:
+        """Patches that the backward pass of torch's own kernels holds."""
+        if self.transposed:
+            return self.columns()
+        if self.dilated or self.takes_nnpack():
+            return self.columns() + (self.size * self.outside // self.groups if bias else 0)
+        return 0 if self.pointwise and self.spatial < 3 else self.batch * self.columns()
+
+    def blocked(self, channels: int, pixels: int, block: int = BLOCK) -> int:
+        """Bytes of a tensor in blocks of channels; block 1 leaves it as it is."""
+        return self.size * self.batch * _up(channels, block) * pixels
+
+    def blocked_weight(self, into_block: int = BLOCK, out_block: int = BLOCK) -> int:
+        """Bytes of the weight in oneDNN's layout."""
+        if self.depthwise:
+            return self.size * _up(self.groups) * self.window
+        out = _up(self.outside // self.groups, out_block)
+        into = _up(self.inside // self.groups, into_block)
+        return self.size * self.groups * out * into * self.window
+
+    def gathered(self, setting: Setting) -> int:
+        """Pixels that a strided kernel of one pixel picks out, for each thread."""
+        if self.strided and self.window == 1 and self.groups == 1:
+            return setting.threads * self.size * _up(self.inside) * self.pixels_out
+        return 0
+
+
+def _convolution(setting: Setting, args: Sequence[Any], outputs: Sequence[Tensor]) -> int:
+    x, weight, rest = args[0], args[1], args[3:9]
+    (out,) = outputs
+    conv = _Conv.of(x, weight, prod(out.shape[2:]), rest)
+    if not conv.takes_onednn(setting):
+        columns = conv.forward_columns() + _copied(x)
+        if conv.groups == 1:
+            return columns
+        return max(conv.share(conv.inside, conv.pixels_in) + columns, _bytes(out))
+    few = conv.inside < BLOCK and conv.groups == 1
+    before = 0 if few else conv.blocked(conv.inside, conv.pixels_in)
+    after = conv.blocked(conv.outside, conv.pixels_out)
+    needed = before + conv.blocked_weight(1 if few else BLOCK) + conv.gathered(setting) + after
+    return _copied(x, weight) + max(needed - _bytes(out), after)
+
+
+def _convolution_backward(setting: Setting, args: Sequence[Any], outputs: Sequence[Tensor]) -> int:
+    grad, x, weight, rest, wanted = args[0], args[1], args[2], args[4:10], args[10]
+    conv = _Conv.of(x, weight, prod(grad.shape[2:]), rest)
+    total = sum(_bytes(one) for one in outputs)
+    copies = _copied(grad, x)
+    if not conv.takes_onednn(setting):
+        columns = conv.backward_columns(wanted[2])
+        if conv.groups == 1:
+            return columns + copies
+        grad_part = conv.share(conv.outside, conv.pixels_out)
+        if not grad_part and not grad.is_contiguous():
+            grad_part = _bytes(grad) // conv.groups
+        return max(grad_part + conv.share(conv.inside, conv.pixels_in) + columns, total)
+    into = _bytes(x) if wanted[0] else 0
+    peaks = [total]
+    if wanted[0]:
+        peaks += _onednn_input_gradient(conv)
+    if wanted[1]:
+        bias = conv.size * conv.outside if wanted[2] else 0
+        blocks = _weight_gradient_blocks(conv)
+        made = conv.blocked_weight(*blocks) + bias
+        read = 0 if blocks[0] == 1 else conv.blocked(conv.inside, conv.pixels_in, blocks[0])
+        arrived = conv.blocked(conv.outside, conv.pixels_out, blocks[1])
+        peaks.append(into + arrived + read + made + conv.gathered(setting))
+        peaks.append(total + made)
+    return copies + max(peaks) - total
+
+
+def _onednn_input_gradient(conv: _Conv) -> tuple[int, int]:
+    """Bytes while the input's gradient is computed in oneDNN's layout, and while it is copied out.
+
+    Strided ones leave channels as they are, and are copied twice.
+    """
+    strided = conv.strided and not conv.depthwise and not conv.transposed
+    inner = conv.blocked(conv.inside, conv.pixels_in, 1 if strided else BLOCK)
+    plain = conv.blocked(conv.inside, conv.pixels_in, 1)
+    arrived = conv.blocked(conv.outside, conv.pixels_out)
+    return arrived + conv.blocked_weight() + inner, inner + plain * (2 if strided else 1)
+
+
+def _weight_gradient_blocks(conv: _Conv) -> tuple[int, int]:
+    """Channels in a block of the input and of the output, where the weight's gradient is made."""
+    if conv.groups > 1 or conv.inside > 8:
+        return BLOCK, BLOCK
+    return (1, BLOCK) if conv.inside <= 3 else (8, 8)
+
+
+def _split(queries: int, keys: int) -> tuple[int, int]:
+    """Rows and columns of the scores that the fused kernel makes at a time."""
+    rows = 256 if queries >= 768 else 64 if queries >= 192 else 32
+    return min(rows, queries), min(512, keys)
+
+
+def _attention(setting: Setting, args: Sequence[Any], _: Sequence[Tensor]) -> int:
+    query, key = args[0], args[1]
+    rows, columns = _split(query.shape[-2], key.shape[-2])
+    held = rows * columns + 2 * rows + rows * query.shape[-1]
+    return int(4 * setting.threads * held)
+
+
+def _attention_backward(setting: Setting, args: Sequence[Any], _: Sequence[Tensor]) -> int:
+    grad, query, key = args[0], args[1], args[2]
+    rows, columns = _split(query.shape[-2], key.shape[-2])
+    copies = _copied(grad.transpose(1, 2))
+    return int(copies + query.element_size() * setting.threads * 2 * rows * columns + 4 * rows)
+
+
+def _safe_softmax(_: Setting, args: Sequence[Any], outputs: Sequence[Tensor]) -> int:
+    (out,) = outputs
+    rows = out.numel() // max(1, out.shape[args[1]]) if out.dim() else 1
+    return out.numel() + rows + 4
+
+
+def _ld(width: int) -> int:
+    """A row's length that oneDNN finds good: whole cache lines, off powers of two."""
+    padded = _up(width)
+    return padded + BLOCK if padded % 256 == 0 else padded
+
+
+def _page(nbytes: int) -> int:
+    return _up(nbytes, PAGE)
+
+
+def lstm_workspace(steps: int, batch: int, into: int, hidden: int) -> int:
+    """Bytes that `mkldnn_rnn_layer` keeps for the backward pass, its fourth output."""
+    states = 8 * (steps + 1) * batch
+    return (
+        _page(4 * steps * batch * _ld(4 * hidden))
+        + _page(4 * steps * batch * _ld(hidden))
+        + 3 * _page(states * _ld(max(into, hidden)))
+        + 2 * _page(states * hidden)
+    )
+
+
+def _lstm_scratch(steps: int, batch: int, hidden: int) -> int:
+    gates = _page(4 * steps * batch * _ld(4 * hidden))
+    return gates + 2 * _page(4 * batch * _ld(hidden)) + _page(16 * hidden) + RNN_POINTERS
+
+
+def _lstm(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
+    x, hidden = args[0], args[6].shape[-1]
+    steps, batch, into = x.shape
+    weights = 4 * (into + hidden) * _ld(4 * hidden)
+    return int(_copied(x) + 16 * hidden + weights + _lstm_scratch(steps, batch, hidden))
+
+
+def _lstm_backward(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
+    x, hidden = args[0], args[5].shape[-1]
+    steps, batch, into = x.shape
+    grad_out, grad_h, grad_c = args[10:13]
+    blank = sum(4 * batch * hidden for grad in (grad_h, grad_c) if grad is None)
+    padded = sum(16 * hidden * _ld(width) for width in (into, hidden) if _ld(width) != width)
+    weights = 4 * (into + hidden) * _ld(4 * hidden)
+    scratch = _lstm_scratch(steps, batch, hidden)
+    return int(_copied(grad_out) + blank + 16 * hidden + padded + weights + scratch)
+
+
+def _clone_for_blas(matrix: Tensor) -> bool:
+    """Whether a matrix product copies an operand: no dim of it has unit stride."""
+    (rows, columns), (down, right) = matrix.shape[-2:], matrix.stride()[-2:]
+    return not ((right == 1 and down >= max(1, columns)) or (down == 1 and right >= max(1, rows)))
+
+
+def _mm(first: int, *, batched: bool = False) -> Formula:
+    def formula(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
+        found = 0
+        for one in args[first : first + 2]:
+            if one.numel() > 1 and _clone_for_blas(one):
+                nbytes = _bytes(one) // (one.shape[0] if batched else 1)
+                found = max(found, nbytes) if batched else found + nbytes
+        return found
+
+    return formula
+
+
+def _copy_of(*places: int) -> Formula:
+    def formula(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
+        return _copied(*(args[place] for place in places))
+
+    return formula
+
+
+def _layer_norm_backward(setting: Setting, args: Sequence[Any], _: Sequence[Tensor]) -> int:
+    width = prod(args[2])
+    partial = 2 * setting.threads * width * args[1].element_size() if any(args[7][1:]) else 0
+    return _copied(args[0], args[1]) + partial
+
+
+def _group_norm_backward(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
+    x, batch, channels = args[1], args[5], args[6]
+    return int(_copied(args[0], x) + 2 * batch * channels * x.element_size())
+
+
+def _batch_norm(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
+    x = args[0]
+    return int(2 * x.shape[1] * x.element_size())
+
+
+def _batch_norm_backward(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
+    grad, x = args[0], args[1]
+    plain = grad.is_contiguous() and x.is_contiguous()
+    return _bytes(x) if plain else x.shape[1] * x.element_size()
+
+
+def _roll(_: Setting, args: Sequence[Any], outputs: Sequence[Tensor]) -> int:
+    return _bytes(outputs[0]) if len(args[1]) > 1 else 0
+
+
+def _upsample(_: Setting, args: Sequence[Any], outputs: Sequence[Tensor]) -> int:
+    return _bytes(args[0]) + _bytes(outputs[0])
+
+
+FORMULAS: Mapping[str, Formula] = MappingProxyType(
+    {
+        "convolution": _convolution,
+        "convolution_backward": _convolution_backward,
+        "_scaled_dot_product_flash_attention_for_cpu": _attention,
+        "_scaled_dot_product_flash_attention_for_cpu_backward": _attention_backward,
+        "_safe_softmax": _safe_softmax,
+        "mkldnn_rnn_layer": _lstm,
+        "mkldnn_rnn_layer_backward": _lstm_backward,
+        "mm": _mm(0),
+        "addmm": _mm(1),
+        "bmm": _mm(0, batched=True),
+        "baddbmm": _mm(1, batched=True),
+        "native_layer_norm_backward": _layer_norm_backward,
+        "native_group_norm_backward": _group_norm_backward,
+        "native_batch_norm": _batch_norm,
+        "native_batch_norm_backward": _batch_norm_backward,
+        "native_layer_norm": _copy_of(0),
+        "max_pool2d_with_indices_backward": _copy_of(0),
+        "avg_pool2d_backward": _copy_of(0),
+        "_adaptive_avg_pool2d_backward": _copy_of(0),
+        "_softmax_backward_data": _copy_of(0),
+        "_log_softmax_backward_data": _copy_of(0),
+        "embedding_dense_backward": _copy_of(0),
+        "roll": _roll,
+        "upsample_bilinear2d": _upsample,
+    }
+)
