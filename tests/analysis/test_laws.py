@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tests.fingerprint import fingerprint
-from tests.strategies import WIDTH, models
+from tests.strategies import WIDTH, Scaled, models, steps, trainable
 from zoo.analysis.jsonform import dumps, loads
 from zoo.analysis.records import Trace
 from zoo.analysis.summary import summary
 from zoo.analysis.tracer.run import run
+from zoo.analysis.tracer.step import Training
+from zoo.errors import NothingToTrain
 
 FIGURES = ("macs", "flops", "pointwise_flops", "activation_bytes", "bytes_read", "bytes_written")
 batches = st.integers(2, 5)
@@ -93,10 +95,12 @@ def test_wrapping_adds_a_row_and_no_cost(model: nn.Module) -> None:
 
 
 @given(models)
-def test_the_device_changes_no_figure(model: nn.Module) -> None:
+def test_the_device_changes_no_shape_parameter_or_mac(model: nn.Module) -> None:
+    """Kernels differ, and with them pointwise FLOPs and what is allocated."""
     here, there = (summary(run(model, [(2, WIDTH)], device=d)) for d in ("cpu", "cuda"))
-    assert here.rows == there.rows
-    assert here.totals == there.totals
+    same = ("path", "type", "input_shape", "output_shape", "parameters", "macs", "uncounted")
+    for one, other in zip(here.rows, there.rows, strict=True):
+        assert {name: one[name] for name in same} == {name: other[name] for name in same}
 
 
 @given(models)
@@ -164,3 +168,100 @@ def test_scaled_dot_product_attention() -> None:
 
     trace = run(Attention(), [(1, 4, 128, 64)] * 3)
     assert summary(trace).totals["macs"] == 8_388_608
+
+
+# of training
+
+
+def step_of(model: nn.Module, batch: int, **how: Any) -> Trace:
+    trace = run(model, [(batch, WIDTH)], training=True, step=Training(**how))
+    assert trace.failure is None, trace.failure
+    return trace
+
+
+def macs_of(trace: Trace, phase: str) -> int:
+    return sum(op.cost.macs for op in trace.ops if op.cost and op.phase == phase)
+
+
+def first_states(trace: Trace, batch: int) -> int:
+    """MACs of gradients that nobody asks for: of the zeros that a GRU of one unit begins with."""
+    cells = sum(call.type == "GRU" for call in trace.calls)
+    return cells * batch * 3
+
+
+@given(models, batches)
+def test_backward_is_two_products_for_each_of_the_forward_pass(
+    model: nn.Module, batch: int
+) -> None:
+    """One for the weight, one for the input, where all is trained and something lies below."""
+    whole = nn.Sequential(Scaled(), model).requires_grad_()
+    trace = step_of(whole, batch)
+    forward = macs_of(trace, "forward")
+    assert macs_of(trace, "backward") == 2 * forward - first_states(trace, batch)
+    assert macs_of(trace, "optimizer") == 0
+
+
+@given(models, batches)
+def test_the_first_layer_has_no_gradient_of_its_input(model: nn.Module, batch: int) -> None:
+    whole = nn.Sequential(nn.Linear(WIDTH, WIDTH), model).requires_grad_()
+    trace = step_of(whole, batch)
+    forward, first = macs_of(trace, "forward"), batch * WIDTH * WIDTH
+    assert macs_of(trace, "backward") == 2 * forward - first - first_states(trace, batch)
+
+
+@given(models.filter(trainable), st.data(), batches)
+def test_freezing_never_adds_a_mac(model: nn.Module, data: st.DataObject, batch: int) -> None:
+    """Nor a byte at the peak of what is kept; the forward pass is the same."""
+    before = step_of(model, batch, optimizer="sgd-momentum")
+    trained = [one for one in model.parameters() if one.requires_grad]
+    frozen = data.draw(st.lists(st.sampled_from(range(len(trained))), unique=True), "frozen")
+    for index in frozen:
+        trained[index].requires_grad = False
+    if not trainable(model):
+        with pytest.raises(NothingToTrain):
+            step_of(model, batch)
+        return
+    after = step_of(model, batch, optimizer="sgd-momentum")
+    assert macs_of(after, "forward") == macs_of(before, "forward")
+    assert macs_of(after, "backward") <= macs_of(before, "backward")
+    for role in ("gradient", "optimizer", "saved"):
+        sizes = [
+            sum(one.nbytes for one in trace.storages if one.role == role)
+            for trace in (before, after)
+        ]
+        assert sizes[1] <= sizes[0]
+
+
+@given(models.filter(trainable), steps)
+def test_what_is_trained_is_what_autograd_trains(model: nn.Module, how: dict[str, Any]) -> None:
+    trace = step_of(model, 3, **how)
+    found = {one.name for one in trace.storages if one.role == "gradient"}
+    model(torch.ones(3, WIDTH)).sum().backward()
+    wanted = {name for name, one in model.named_parameters() if one.grad is not None}
+    assert found == wanted
+
+
+@given(models.filter(trainable), steps)
+def test_a_step_leaves_the_model_untouched_and_is_a_value(
+    model: nn.Module, how: dict[str, Any]
+) -> None:
+    before = fingerprint(model)
+    trace = step_of(model, 3, **how)
+    assert fingerprint(model) == before
+    assert step_of(model, 3, **how) == trace
+    assert loads(dumps(trace), Trace) == trace
+
+
+@given(models.filter(trainable))
+def test_every_operator_of_a_step_has_a_formula(model: nn.Module) -> None:
+    trace = step_of(model, 3, optimizer="adamw")
+    assert {op.op for op in trace.ops if op.cost is None} == set()
+
+
+@given(models.filter(trainable))
+def test_operators_of_a_step_belong_to_the_modules_that_ran(model: nn.Module) -> None:
+    """A module has products in the backward pass only where it had some in the forward pass."""
+    trace = step_of(nn.Sequential(model), 3)
+    multiplied = {op.call for op in trace.ops if op.cost and op.cost.macs and op.phase == "forward"}
+    gradients = {op.call for op in trace.ops if op.cost and op.cost.macs and op.phase == "backward"}
+    assert gradients <= multiplied
