@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -89,3 +90,38 @@ def _wrapped(inner: st.SearchStrategy[nn.Module]) -> st.SearchStrategy[nn.Module
 
 
 models = st.recursive(leaves, _wrapped, max_leaves=8)
+"""Modules from (batch, WIDTH) to (batch, WIDTH)."""
+
+steps = st.fixed_dictionaries(
+    {
+        "optimizer": st.sampled_from(["sgd", "sgd-momentum", "adamw"]),
+        "loss": st.sampled_from(["sum", "mse", "cross-entropy"]),
+        "accumulate": st.sampled_from([1, 1, 3]),
+        "set_to_none": st.booleans(),
+    }
+)
+"""How a training step is made, as arguments of `zoo.trace`."""
+
+
+def trainable(model: nn.Module) -> bool:
+    """Whether a loss of the outputs reaches a parameter, as autograd says."""
+    if not any(one.requires_grad for one in model.parameters()):
+        return False
+    return bool(model.train()(torch.zeros(3, WIDTH)).requires_grad)
+
+
+class Scaled(nn.Module):
+    """Multiplies by a parameter each, so that gradients reach all that comes after."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(WIDTH))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale
+
+
+learners = models.map(
+    lambda model: model if trainable(model) else nn.Sequential(nn.Linear(WIDTH, WIDTH), model)
+)
+"""Modules from (batch, WIDTH) to (batch, WIDTH) with something to train."""

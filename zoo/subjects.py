@@ -97,15 +97,15 @@ class Subject:
         **options: Any,
     ) -> Trace:
         """Run once. See `zoo.trace`."""
-        from zoo.analysis.tracer.run import run, torch_dtype
-        from zoo.analysis.tracer.step import Training
+        from zoo.analysis.tracer.run import run
+        from zoo.analysis.tracer.step import Training, autocast_dtype
 
         step = None
         if train and loss != "none":
             step = Training(
                 optimizer=optimizer,
                 loss=loss,
-                autocast=torch_dtype(autocast),
+                autocast=autocast_dtype(autocast),
                 accumulate=accumulate,
                 set_to_none=set_to_none,
                 checkpoint=(checkpoint,) if isinstance(checkpoint, str) else tuple(checkpoint),

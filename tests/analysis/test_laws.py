@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tests.fingerprint import fingerprint
-from tests.strategies import WIDTH, Scaled, models, steps, trainable
+from tests.strategies import WIDTH, Scaled, learners, models, steps, trainable
 from zoo.analysis.jsonform import dumps, loads
 from zoo.analysis.records import Trace
 from zoo.analysis.summary import summary
@@ -209,7 +209,7 @@ def test_the_first_layer_has_no_gradient_of_its_input(model: nn.Module, batch: i
     assert macs_of(trace, "backward") == 2 * forward - first - first_states(trace, batch)
 
 
-@given(models.filter(trainable), st.data(), batches)
+@given(learners, st.data(), batches)
 def test_freezing_never_adds_a_mac(model: nn.Module, data: st.DataObject, batch: int) -> None:
     """Nor a byte at the peak of what is kept; the forward pass is the same."""
     before = step_of(model, batch, optimizer="sgd-momentum")
@@ -232,7 +232,7 @@ def test_freezing_never_adds_a_mac(model: nn.Module, data: st.DataObject, batch:
         assert sizes[1] <= sizes[0]
 
 
-@given(models.filter(trainable), steps)
+@given(learners, steps)
 def test_what_is_trained_is_what_autograd_trains(model: nn.Module, how: dict[str, Any]) -> None:
     trace = step_of(model, 3, **how)
     found = {one.name for one in trace.storages if one.role == "gradient"}
@@ -241,7 +241,7 @@ def test_what_is_trained_is_what_autograd_trains(model: nn.Module, how: dict[str
     assert found == wanted
 
 
-@given(models.filter(trainable), steps)
+@given(learners, steps)
 def test_a_step_leaves_the_model_untouched_and_is_a_value(
     model: nn.Module, how: dict[str, Any]
 ) -> None:
@@ -252,13 +252,13 @@ def test_a_step_leaves_the_model_untouched_and_is_a_value(
     assert loads(dumps(trace), Trace) == trace
 
 
-@given(models.filter(trainable))
+@given(learners)
 def test_every_operator_of_a_step_has_a_formula(model: nn.Module) -> None:
     trace = step_of(model, 3, optimizer="adamw")
     assert {op.op for op in trace.ops if op.cost is None} == set()
 
 
-@given(models.filter(trainable))
+@given(learners)
 def test_operators_of_a_step_belong_to_the_modules_that_ran(model: nn.Module) -> None:
     """A module has products in the backward pass only where it had some in the forward pass."""
     trace = step_of(nn.Sequential(model), 3)

@@ -13,7 +13,7 @@ import pytest
 
 import zoo
 from tests.docs.markdown import DOCS, ROOT, plain, sections, tables
-from zoo.analysis import costs, flops, params, records
+from zoo.analysis import costs, fits, flops, memory, params, records
 from zoo.analysis.inputs import parse
 from zoo.analysis.summary import COLUMNS
 from zoo.catalog.arguments import parse_value
@@ -165,6 +165,18 @@ def test_the_report_of_params_is_documented() -> None:
     report = zoo.params("mlp", values=True)
     assert [row[0] for row in (*totals, *statistics)] == list(report.totals)
     assert set(report.rows[0]) == {row[0] for row in (*one, *statistics)} | {"marks"}
+
+
+def test_the_report_of_memory_is_documented() -> None:
+    groupings, *columns, changes, totals = documented_tables("zoo memory")
+    assert [row[0] for row in groupings] == list(memory.GROUPINGS)
+    step = {"train": True, "on": "rtx4090"}
+    for (by, *_), documented in zip(groupings, columns, strict=True):
+        report = zoo.memory("mlp", by=by, **step)
+        assert documented == [(one.name, one.unit, one.meaning) for one in report.columns]
+    assert changes == [(one.name, one.unit, one.meaning) for one in fits.COLUMNS]
+    assert [row[0] for row in totals] == [*report.totals, *fits.TOTALS]
+    assert set(zoo.memory("mlp").totals) < {row[0] for row in totals}
 
 
 def test_the_json_frame_is_documented(tmp_path: Path) -> None:

@@ -28,8 +28,6 @@ Run = Callable[..., Trace]
 
 MOST = 1 << 20
 """Largest batch that is looked for."""
-STEADY = 5
-"""Traces of a search in which predictions are followed; later ones halve what is left."""
 FIXED = frozenset({"parameter", "buffer", "gradient", "optimizer"})
 """Roles of blocks that do not grow with the batch."""
 COLUMNS = (
@@ -65,9 +63,9 @@ class Job:
         """What is compared with the memory."""
         return peak(trace).nbytes if self.device is None else usage(trace, self.device).device_bytes
 
-    def trace(self, change: Change, batch: int) -> Trace:
-        """The job with a change, at a batch; of several micro-batches, one."""
-        return self.run(batch=-(-batch // change.parts), **change.settings)
+    def micro(self, change: Change, batch: int) -> int:
+        """The micro-batches of a batch; the larger, where they differ by one."""
+        return -(-batch // change.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +140,7 @@ def rows(
     found, notes = [base], [note]
     for change in options[1:]:
         try:
-            trace = job.trace(change, job.batch)
+            trace = job.run(batch=job.micro(change, job.batch), **change.settings)
             why = trace.failure.message if trace.failure is not None else None
         except ZooError as error:  # such as a plan by which nothing is trained
             why = str(error)
@@ -176,7 +174,7 @@ def _row(
     if most.broke is not None:
         text = f"{change.name}: the batch after {most.batch:,} does not run: {most.broke}"
         return row, Note("info", "batch-breaks", text)
-    if most.batch >= MOST:
+    if most.batch + change.parts > MOST:
         return row, Note("info", "batch-cap", f"{change.name}: larger batches were not looked for.")
     return row, None
 
@@ -235,14 +233,14 @@ def largest(job: Job, change: Change, first: Trace, nbytes: int) -> Largest:
         The batch, and what bounds it.
     """
     search = _Search(job, change)
-    search.note(job.batch, first, nbytes)
+    search.note(search.begin, first, nbytes)
     while search.high - search.low > 1:
         search.look(search.guess())
-    return Largest(search.low if search.fits else 0, search.broke)
+    return Largest(search.low * change.parts if search.fits else 0, search.broke)
 
 
 class _Search:
-    """What is known of the batches that fit.
+    """What is known of the batches that fit; of several micro-batches, of one.
 
     Args:
         job: What is asked about.
@@ -251,49 +249,55 @@ class _Search:
 
     def __init__(self, job: Job, change: Change) -> None:
         self.job, self.change = job, change
-        self.low, self.high = 0, MOST + 1
+        self.begin = job.micro(change, job.batch)
+        self.low, self.high = 0, MOST // change.parts + 1
         self.fits = False
         self.broke: str | None = None
-        self.traces = 0
+        self.side, self.turns = 0, 0
+        """On which side of the answer the last traces were, and how many in a row."""
         self.sure = 0
         """What two traces predicted."""
         self.known: list[tuple[int, Trace]] = []
-        """The last two runs, by micro-batch."""
+        """The last two runs."""
 
     def look(self, batch: int) -> None:
         """Trace a batch."""
-        self.traces += 1
         try:
-            trace = self.job.trace(self.change, batch)
-        except InputError:  # more elements than a tensor can have
-            self.high, self.broke = batch, None
+            trace = self.job.run(batch=batch, **self.change.settings)
+        except InputError as error:  # no input has a first dim, or a tensor would be too large
+            self._ends(batch, str(error))
             return
         if trace.failure is None:
             self.note(batch, trace, self.job.held(trace))
-        elif batch < self.job.batch:  # as one of 1, of which a norm has no statistics
-            self.low = batch
+        elif batch < self.begin:  # as one of 1, of which a norm has no statistics
+            self._begins(batch)
         else:
-            self.high, self.broke = batch, trace.failure.message
+            self._ends(batch, trace.failure.message)
 
     def note(self, batch: int, trace: Trace, nbytes: int) -> None:
         """Take in a run that reached its end."""
-        self.known = [*self.known[-1:], (-(-batch // self.change.parts), trace)]
+        self.known = [*self.known[-1:], (batch, trace)]
         if nbytes <= self.job.limit:
-            self.low, self.fits = batch, True
+            self.fits = True
+            self._begins(batch)
         else:
-            self.high, self.broke = batch, None
+            self._ends(batch)
+
+    def _begins(self, low: int) -> None:
+        self.low, self.turns, self.side = low, self.turns + 1 if self.side < 0 else 1, -1
+
+    def _ends(self, high: int, broke: str | None = None) -> None:
+        self.high, self.turns, self.side = high, self.turns + 1 if self.side > 0 else 1, 1
+        self.broke = broke
 
     def guess(self) -> int:
         """A batch between those that fit and those that do not."""
         if self.low and self.low == self.sure:
-            found = self.low + 1
-        elif self.traces < STEADY:
-            found = (self._predicted() + 1) * self.change.parts - 1
-            self.sure = found if len(self.known) > 1 else 0
-        elif self.high > MOST:
-            found = 4 * self.low
-        else:
-            found = (self.low + self.high) // 2
+            return self.low + 1
+        found = self._predicted()
+        self.sure = found if len(self.known) > 1 else 0
+        push = 1 << max(self.turns - 2, 0)
+        found = max(found, self.low + push) if self.side < 0 else min(found, self.high - push)
         return min(max(found, self.low + 1), self.high - 1)
 
     def _predicted(self) -> int:

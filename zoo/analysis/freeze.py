@@ -20,7 +20,7 @@ from zoo.analysis.freezing import Model, Plan
 from zoo.analysis.memory import peak
 from zoo.analysis.records import Column, Note, OpCall, Report, Storage, Trace
 from zoo.analysis.steptime import effort, step_effort
-from zoo.errors import NothingToTrain, PlanError
+from zoo.errors import NothingToTrain, PlanError, StepError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,6 +30,8 @@ RANDOM = frozenset(
     "randperm normal normal_ uniform uniform_ multinomial exponential_ rrelu_with_noise".split()
 )
 """Operators that draw random numbers."""
+UNFILLED = frozenset("empty empty_like empty_strided new_empty new_empty_strided".split())
+"""Operators whose result has no content yet."""
 COLUMNS = (
     Column("plan", "", "What is frozen, or what is trained."),
     Column("trainable_parameters", "1", "Parameters that are trained."),
@@ -39,9 +41,11 @@ COLUMNS = (
     Column("gradient_bytes", "B", "Gradients of parameters."),
     Column("optimizer_bytes", "B", "The optimizer's state."),
     Column("peak_bytes", "B", "Peak memory of the step."),
-    Column("ratio", "1", "Estimated time of a step, by that of a step that trains everything."),
+    Column(
+        "ratio", "1", "Estimated time of a step on a CPU, by that of a step that trains everything."
+    ),
     Column("macs_ratio", "1", "The same of the MACs."),
-    Column("cacheable", "", "Whether features at the boundary can be cached, or why not."),
+    Column("cacheable", "", "Whether features of the frozen prefix can be cached, or why not."),
     Column("cache_bytes", "B", "Bytes of the features of one input."),
     Column("cached_ratio", "1", "`ratio` over all epochs, with the features cached."),
 )
@@ -84,13 +88,17 @@ def prefix(trace: Trace) -> Prefix:
     if any(op.cost is not None and op.cost.macs for op in ops):
         obstacle = None
     else:
-        obstacle = varies[1] if varies is not None else "nothing before the first trained layer"
-    crossing = tuple(
-        storage
-        for storage in trace.storages
-        if 0 <= storage.born < end and storage.last_read is not None and storage.last_read >= end
-    )
+        obstacle = varies[1] if varies is not None else "no prefix"
+    crossing = tuple(one for one in trace.storages if _crosses(trace, one, end))
     return Prefix(ops, crossing, obstacle)
+
+
+def _crosses(trace: Trace, storage: Storage, end: int) -> bool:
+    """Whether operators before `end` filled a storage that is read from there on."""
+    first, last = storage.first_read, storage.last_read
+    if not 0 <= storage.born < end or first is None or last is None or last < end:
+        return False
+    return first < end or trace.ops[storage.born].op.split(".")[1] not in UNFILLED
 
 
 def _varies(trace: Trace, op: OpCall) -> str | None:
@@ -99,9 +107,29 @@ def _varies(trace: Trace, op: OpCall) -> str | None:
     name = op.op.split(".")[1]
     if name in RANDOM:
         return f"{where} draws random numbers"
-    if "batch_norm" in name and trace.calls[op.call].training:
+    if "batch_norm" in name and _of_the_batch(trace, op):
         return f"{where} uses statistics of the batch"
     return None
+
+
+def _of_the_batch(trace: Trace, op: OpCall) -> bool:
+    """Whether a norm's statistics are those of several inputs.
+
+    The CPU's kernel returns them where it uses them. A norm of each input by itself is the same
+    kernel on a batch of one that has all the channels.
+    """
+    call = trace.calls[op.call]
+    if "InstanceNorm" in call.type or (op.inputs[0].shape[0] == 1 < _batch(trace)):
+        return False
+    if op.outputs[0].device == "cpu" and len(op.outputs) > 1:
+        return op.outputs[1].numel > 0
+    return call.training
+
+
+def _batch(trace: Trace) -> int:
+    """First dim of the first input."""
+    shape = trace.inputs[0].spec.shape if trace.inputs else ()
+    return shape[0] if shape else 1
 
 
 def planned(
@@ -155,11 +183,14 @@ def freeze(steps: Sequence[tuple[Plan, Trace]], *, epochs: int = 10) -> Report:
 
     Returns:
         The report; totals are those of the last plan.
+
+    Raises:
+        StepError: The traces are forward passes.
     """
     whole, last = steps[0][1], steps[-1][1]
-    shape = whole.inputs[0].spec.shape if whole.inputs else ()
-    batch = shape[0] if shape else 1
-    rows = [_row(plan, trace, whole, batch, epochs) for plan, trace in steps]
+    if whole.step is None:
+        raise StepError("loss none", "without a backward pass nothing is frozen", "Name a loss.")
+    rows = [_row(plan, trace, whole, epochs) for plan, trace in steps]
     notes = [note for note in last.notes if note.code != "uncounted-op"]
     notes.append(
         Note(
@@ -180,14 +211,12 @@ def freeze(steps: Sequence[tuple[Plan, Trace]], *, epochs: int = 10) -> Report:
     )
 
 
-def _row(plan: Plan, trace: Trace, whole: Trace, batch: int, epochs: int) -> Mapping[str, Any]:
-    full = step_effort(whole)
-    step = step_effort(trace)
+def _row(plan: Plan, trace: Trace, whole: Trace, epochs: int) -> Mapping[str, Any]:
+    ran = trace.failure is None and whole.failure is None
+    full, step = step_effort(whole), step_effort(trace)
     found = prefix(trace)
-    skipped = effort(found.ops)
-    cached = None
-    if found.obstacle is None and full and trace.failure is None:
-        cached = (epochs * step - (epochs - 1) * skipped) / (epochs * full)
+    cacheable = ran and found.obstacle is None
+    cached = epochs * step - (epochs - 1) * effort(found.ops)
     macs = {phase: _macs(trace.ops, phase) for phase in ("forward", "backward")}
     all_macs = _macs(whole.ops, "forward") + _macs(whole.ops, "backward")
     return {
@@ -199,15 +228,13 @@ def _row(plan: Plan, trace: Trace, whole: Trace, batch: int, epochs: int) -> Map
         "gradient_bytes": _bytes(trace, "gradient"),
         "optimizer_bytes": _bytes(trace, "optimizer"),
         "peak_bytes": peak(trace).nbytes,
-        "ratio": step / full if full else None,
-        "macs_ratio": sum(macs.values()) / all_macs if all_macs else None,
-        "cacheable": found.obstacle or "yes",
+        "ratio": step / full if ran else None,
+        "macs_ratio": sum(macs.values()) / all_macs if ran and all_macs else None,
+        "cacheable": (found.obstacle or "yes") if ran else None,
         "cache_bytes": (
-            None
-            if found.obstacle is not None or trace.failure is not None
-            else sum(one.nbytes for one in found.crossing) // batch
+            sum(one.nbytes for one in found.crossing) // _batch(trace) if cacheable else None
         ),
-        "cached_ratio": cached,
+        "cached_ratio": cached / (epochs * full) if cacheable else None,
     }
 
 

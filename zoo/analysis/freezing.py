@@ -51,6 +51,8 @@ class Model:
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
+        self.paths = {name: one.path for one in trace.modules for name in one.names}
+        """First path of each module, by all that it is reached by."""
         self.last, self.idle = _last_operators(trace)
         """Index of the last operator of each module, with those inside it, by its first path; and
         the modules that run none, which have the index of the operator before them."""
@@ -130,11 +132,10 @@ class Model:
             PlanError: No module of that path runs.
             NothingToTrain: Nothing runs after it that is trained.
         """
-        known = {name: one.path for one in self.trace.modules for name in one.names}
-        first = known.get(path)
+        first = self.paths.get(path)
         if first is None or first not in self.last:
-            reason = "no module is called so" if first is None else "it runs no operator"
-            ran = [one for one in known if one and known[one] in self.last]
+            reason = "no module is called so" if first is None else "it does not run"
+            ran = [one for one in self.paths if one and self.paths[one] in self.last]
             hint = did_you_mean(path, ran, "Paths are those of `zoo summary`.")
             raise PlanError(f"--through {path}", reason, hint)
         end = self.last[first]
@@ -210,7 +211,7 @@ class Model:
     def depths(self) -> tuple[Plan, ...]:
         """A plan for each stage but the last that is trained, shallowest first."""
         plans: dict[tuple[str, ...], Plan] = {}
-        for path in self.stages():
+        for path in sorted(self.stages(), key=lambda one: self.last[self.paths[one]]):
             try:
                 plan = self.through(path)
             except NothingToTrain:

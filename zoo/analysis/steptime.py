@@ -84,7 +84,7 @@ PRODUCT = Speed(macs=52, traffic=11)
 SLOW = Speed(traffic=10)
 SPEEDS: Mapping[str, Speed] = {
     **dict.fromkeys("mm addmm bmm baddbmm _int_mm _addmm_activation".split(), PRODUCT),
-    **dict.fromkeys("mkldnn_rnn_layer mkldnn_rnn_layer_backward".split(), Speed(46, 11)),
+    **dict.fromkeys("mkldnn_rnn_layer mkldnn_rnn_layer_backward".split(), Speed(50, 11)),
     "_scaled_dot_product_flash_attention_for_cpu": Speed(22, 11),
     "_scaled_dot_product_flash_attention_for_cpu_backward": Speed(26, 11),
     **dict.fromkeys("gelu gelu_backward silu silu_backward mish mish_backward".split(), SLOW),
@@ -135,7 +135,7 @@ def effort(ops: Iterable[OpCall]) -> float:
     total = 0.0
     spread: dict[TensorSpec, int] = {}
     for op in ops:
-        total += _one(op)
+        total += time_of(op)
         if op.op == "aten.expand.default":
             spread[op.outputs[0]] = op.inputs[0].nbytes
         elif op.op == "aten.bmm.default":
@@ -158,7 +158,15 @@ def step_effort(trace: Trace) -> float:
     return effort(trace.ops) + held / HELD
 
 
-def _one(op: OpCall) -> float:
+def time_of(op: OpCall) -> float:
+    """Time of one operator, without that of its module.
+
+    Args:
+        op: Any operator.
+
+    Returns:
+        Nanoseconds on the processor that is described above.
+    """
     name = op.op.split(".")[1]
     fresh = op.new_bytes / FRESH if op.new_bytes >= LARGE else 0.0
     if op.cost is None:
@@ -184,15 +192,15 @@ def _convolution(op: OpCall) -> float:
     """A convolution, or those of its gradients that are computed."""
     if op.op.startswith("aten.convolution."):
         (x, weight), y = op.inputs[:2], op.outputs[0]
-        return _pass(kind_of(x, weight, y).forward, x, weight, y, filled=y)
+        return pass_time(kind_of(x, weight, y).forward, x, weight, y, filled=y)
     y, x, weight = op.inputs[:3]
     kind = kind_of(x, weight, y)
     found = 0.0
     wanted = [spec.shape for spec in op.outputs]
     if x.shape in wanted:
-        found += _pass(kind.input, x, weight, y, filled=x)
+        found += pass_time(kind.input, x, weight, y, filled=x)
     if weight.shape in wanted:
-        found += _pass(kind.weight, x, weight, y, filled=y)
+        found += pass_time(kind.weight, x, weight, y, filled=y)
     return found
 
 
@@ -220,10 +228,22 @@ def kind_of(x: TensorSpec, weight: TensorSpec, y: TensorSpec) -> Passes:
     return TINY if prod(y.shape[-spatial:]) < FEW else POINTWISE
 
 
-def _pass(
+def pass_time(
     speed: Speed, x: TensorSpec, weight: TensorSpec, y: TensorSpec, *, filled: TensorSpec
 ) -> float:
-    """One product of a convolution; the channels of `filled` lie in whole vectors."""
+    """Time of one product of a convolution: the result, or one of the two gradients.
+
+    Args:
+        speed: Of this pass.
+        x: The convolution's input.
+        weight: Its kernel.
+        y: Its result.
+        filled: What lies in whole vectors of channels: the result, or of the gradient of the
+            input the input.
+
+    Returns:
+        Nanoseconds.
+    """
     spatial = len(weight.shape) - 2
     batch = y.shape[0] if len(y.shape) == len(weight.shape) else 1
     macs = float(batch * prod(y.shape[-spatial:]) * weight.numel)

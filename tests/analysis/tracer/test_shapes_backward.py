@@ -130,7 +130,7 @@ def test_results_lie_as_torchs_lie(name: str) -> None:
         if mask and second.dtype != torch.bool:
             second = torch.empty_strided(second.size(), second.stride(), dtype=torch.bool).fill_(
                 True
-            )  # noqa: FBT003 - torch's signature
+            )
         answered += agrees(f"{name}.default", *replaced(args, gradient(), second))
     assert answered >= 8
 

@@ -258,7 +258,10 @@ class DeviceMode(TorchFunctionMode):
 
     def _device(self, tensor: Tensor) -> torch.device:
         asks = sys._getframe(2).f_code  # below this and `__torch_function__`
-        if asks is _COMPARES or (asks is _INFERS and self.casts.on() and self.casts.refused()):
+        if asks is _COMPARES:
+            with self.blank.unseen():
+                return tensor.device
+        if asks is _INFERS and self.casts.on() and self.casts.refused():
             return torch.device("meta")
         return torch.device(self.blank.device_of(tensor))
 

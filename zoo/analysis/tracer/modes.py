@@ -6,7 +6,9 @@ result. Operators that have no meta kernel run on zeros on the CPU where that is
 their output's shape.
 
 Overriding `_should_skip_dynamo` keeps torch from wrapping the handler in `torch._dynamo.disable`,
-whose import takes longer than all the rest (1.1 s).
+whose import takes longer than all the rest (1.1 s). While an operator is handled, function modes
+are off: in a backward pass, which torch runs with them on, each `tensor.shape` would go through
+`DeviceMode`.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from zoo.analysis.tracer import (
     shapes_backward,
     shapes_cuda,
 )
+from zoo.analysis.tracer.arguments import operands
 from zoo.analysis.tracer.blank import (
     CPU,
     KEEPS_DATA,
@@ -79,9 +82,37 @@ def _is_whole(dtype: torch.dtype | None) -> bool:
     return dtype is not None and not dtype.is_floating_point and not dtype.is_complex
 
 
+def _written_with_data(args: Any) -> Tensor | None:
+    """The tensor with data that an operator is about to write blank values into."""
+    first = args[0] if args and isinstance(args[0], Tensor) else None
+    return first if first is not None and not first.is_meta else None
+
+
 def _on_cpu(kwargs: Mapping[str, Any]) -> bool:
     device = kwargs.get("device")
     return device is None or device.type == "cpu"
+
+
+class _Operator:
+    """What is asked of an operator each time it runs, looked up once."""
+
+    __slots__ = ("answer", "fresh", "func", "mutable", "name", "rule")
+
+    def __init__(self, func: Any) -> None:
+        self.func = func  # held, so that no other operator gets its address
+        self.name = packet_name(func)
+        self.fresh = self.name in UNINITIALISED or self.name in RANDOM
+        self.answer = depends.ANSWERS.get(self.name)
+        self.mutable = bool(func._schema.is_mutable)
+        self.rule = _rule(func, self.name)
+
+
+def _rule(func: Any, name: str) -> shapes.Rule | None:
+    if not func._schema.name.startswith("aten::"):
+        return None
+    overload = f"{name}.{func._schema.overload_name or 'default'}"
+    tables = (shapes.RULES, shapes_backward.RULES, shapes_cuda.RULES)
+    return next((table[overload] for table in tables if overload in table), None)
 
 
 class BlankMode(TorchDispatchMode):
@@ -108,8 +139,7 @@ class BlankMode(TorchDispatchMode):
         self.busy = False
         """Whether an operator is being handled, so that what is asked of a tensor is the truth."""
         self.spoiled = Spoiled()
-        self._names: dict[Any, str] = {}
-        self._rules: dict[Any, shapes.Rule | None] = {}
+        self._operators: dict[int, _Operator] = {}
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -119,29 +149,37 @@ class BlankMode(TorchDispatchMode):
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:  # torch's signature
         kwargs = kwargs or {}
-        outer, self.busy = self.busy, True
-        given = list(tensors_in(args))
-        if kwargs:
-            given.extend(tensors_in(kwargs))
         if isinstance(func, HigherOrderOperator):
-            self.busy = outer
-            out = higher_order.run(self, func, args, kwargs)
-            if self.observer is not None and func.name() in higher_order.RECORDED:
+            return self._run_higher_order(func, args, kwargs)
+        with torch._C.DisableTorchFunction():
+            outer, self.busy = self.busy, True
+            given = operands(args, kwargs)
+            try:
+                out = self._run(self._operator(func), given, args, kwargs)
+                if self.simulating:
+                    self._place(given, kwargs, out)
+            except Exception as error:
+                if self.observer is not None:
+                    self.observer.failed(func, given, error)
+                raise
+            finally:
+                self.busy = outer
+            if self.observer is not None:
                 self.observer.saw(func, given, args, kwargs, out)
             return out
-        try:
-            out = self._run(func, given, args, kwargs)
-            if self.simulating:
-                self._place(given, kwargs, out)
-        except Exception as error:
-            if self.observer is not None:
-                self.observer.failed(func, given, error)
-            raise
-        finally:
-            self.busy = outer
-        if self.observer is not None:
+
+    def _run_higher_order(self, func: HigherOrderOperator, args: Any, kwargs: Any) -> Any:
+        given = operands(args, kwargs)
+        out = higher_order.run(self, func, args, kwargs)
+        if self.observer is not None and func.name() in higher_order.RECORDED:
             self.observer.saw(func, given, args, kwargs, out)
         return out
+
+    def _operator(self, func: Any) -> _Operator:
+        known = self._operators.get(id(func))
+        if known is None:
+            known = self._operators[id(func)] = _Operator(func)
+        return known
 
     @contextmanager
     def unseen(self) -> Iterator[None]:
@@ -173,24 +211,18 @@ class BlankMode(TorchDispatchMode):
             return torch.ones(tensor.shape, dtype=tensor.dtype, device=CPU)
         return value
 
-    def _name(self, func: Any) -> str:
-        name = self._names.get(func)
-        if name is None:
-            name = self._names[func] = packet_name(func)
-        return name
-
-    def _run(self, func: Any, given: list[Tensor], args: Any, kwargs: dict[str, Any]) -> Any:
-        name = self._name(func)
-        if name in UNINITIALISED or name in RANDOM:
-            if name == "empty" and _is_whole(kwargs.get("dtype")) and _on_cpu(kwargs):
+    def _run(self, known: _Operator, given: list[Tensor], args: Any, kwargs: dict[str, Any]) -> Any:
+        if known.fresh:
+            whole = known.name == "empty" and _is_whole(kwargs.get("dtype")) and _on_cpu(kwargs)
+            if whole:
                 return self._zeros(args, kwargs)
-            return self._run_blank(func, name, given, args, kwargs)
+            return self._run_blank(known, given, args, kwargs)
         if not given:
-            return self._make(func, name, args, kwargs)
+            return self._make(known, args, kwargs)
         for tensor in given:
-            if self.is_blank(tensor):
-                return self._run_blank(func, name, given, args, kwargs)
-        return self._run_with_data(func, given, args, kwargs)
+            if tensor.is_meta or tensor in self.spoiled:
+                return self._run_blank(known, given, args, kwargs)
+        return self._run_with_data(known, given, args, kwargs)
 
     def _zeros(self, args: Any, kwargs: dict[str, Any]) -> Tensor:
         """Whole numbers that torch's own code is about to write into by address (lengths)."""
@@ -198,90 +230,73 @@ class BlankMode(TorchDispatchMode):
             return torch.empty(*args, dtype=kwargs["dtype"], device=META)
         return torch.zeros(*args, dtype=kwargs["dtype"], device=CPU)
 
-    def _make(self, func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> Any:
+    def _make(self, known: _Operator, args: Any, kwargs: dict[str, Any]) -> Any:
         """A factory: small results have data."""
-        large = factory_numel(name, args) > KEEPS_DATA
+        large = factory_numel(known.name, args) > KEEPS_DATA
         options = {key: value for key, value in kwargs.items() if key != "pin_memory"}
         if large or "device" in options:
             options["device"] = META if large else CPU
-        return func(*args, **options)
+        return known.func(*args, **options)
 
     def _run_with_data(
-        self, func: Any, given: list[Tensor], args: Any, kwargs: dict[str, Any]
+        self, known: _Operator, given: list[Tensor], args: Any, kwargs: dict[str, Any]
     ) -> Any:
         elements = sum(tensor.numel() for tensor in given)
         if kwargs.get("device") is not None:
             kwargs = {**kwargs, "device": CPU}
-        if elements > GROWS and not func._schema.is_mutable:
+        if elements > GROWS and not known.mutable:
             blanks, options = replace_tensors((args, kwargs), blank_like)
             if options.get("device") is not None:
                 options["device"] = META
             try:
-                shaped = self._shaped(func, blanks, options)
+                shaped = self._shaped(known, blanks, options)
             except (NotImplementedError, RuntimeError):
                 shaped = None
             if sum(tensor.numel() for tensor in tensors_in(shaped)) > KEEPS_DATA:
                 return shaped
-        return func(*args, **kwargs)
+        return known.func(*args, **kwargs)
 
     def _run_blank(
-        self, func: Any, name: str, given: list[Tensor], args: Any, kwargs: dict[str, Any]
+        self, known: _Operator, given: list[Tensor], args: Any, kwargs: dict[str, Any]
     ) -> Any:
-        answer = depends.ANSWERS.get(name)
-        if answer is not None:
-            out = answer(self, args, kwargs)
+        if known.answer is not None:
+            out = known.answer(self, args, kwargs)
             if out is not NotImplemented:
                 return out
-        written = self._written_with_data(func, args)
+        written = _written_with_data(args) if known.mutable else None
         blanks, options = args, kwargs
-        if not all(tensor.is_meta for tensor in given):
-            blanks, options = replace_tensors(
-                (args, kwargs), lambda t: t if t.is_meta else blank_like(t)
-            )
+        for tensor in given:
+            if not tensor.is_meta:
+                blanks, options = replace_tensors(
+                    (args, kwargs), lambda t: t if t.is_meta else blank_like(t)
+                )
+                break
         if not given or options.get("device") is not None:
             options = {**options, "device": META}
-        out = self._output(func, blanks, options, given, args, kwargs)
+        out = self._output(known, blanks, options, given, args, kwargs)
         if written is not None:
             self.spoiled.add(written)
             return written if isinstance(out, Tensor) else out
-        self._carry_stand_in(func, name, given, args, kwargs, out)
+        self._carry_stand_in(known, given, args, kwargs, out)
         return out
 
     def _output(
-        self, func: Any, blanks: Any, options: Any, given: list[Tensor], args: Any, kwargs: Any
+        self, known: _Operator, blanks: Any, options: Any, given: list[Tensor], *call: Any
     ) -> Any:
         """The blank result: by rule, by torch's meta kernel, or from a run on zeros."""
         try:
-            return self._shaped(func, blanks, options)
+            return self._shaped(known, blanks, options)
         except RuntimeError as error:  # NotImplementedError is one
             if isinstance(error, NotImplementedError) or any(t in str(error) for t in NO_META):
-                return self._run_on_zeros(func, given, args, kwargs)
+                return self._run_on_zeros(known.func, given, *call)
             raise
 
-    def _shaped(self, func: Any, blanks: Any, options: Any) -> Any:
-        rule = self._rule(func)
-        if rule is not None:
-            out = rule(*blanks, **options)
+    def _shaped(self, known: _Operator, blanks: Any, options: Any) -> Any:
+        if known.rule is not None:
+            out = known.rule(*blanks, **options)
             if out is not NotImplemented:
                 return out
-        return func(*blanks, **options)
-
-    def _rule(self, func: Any) -> shapes.Rule | None:
-        if func not in self._rules:
-            schema = func._schema
-            overload = f"{self._name(func)}.{schema.overload_name or 'default'}"
-            aten = schema.name.startswith("aten::")
-            tables = (shapes.RULES, shapes_backward.RULES, shapes_cuda.RULES)
-            found = next((table[overload] for table in tables if overload in table), None)
-            self._rules[func] = found if aten else None
-        return self._rules[func]
-
-    def _written_with_data(self, func: Any, args: Any) -> Tensor | None:
-        """The tensor with data that the operator is about to write blank values into."""
-        if not func._schema.is_mutable:
-            return None
-        first = args[0] if args and isinstance(args[0], Tensor) else None
-        return first if first is not None and not first.is_meta else None
+        return known.func(*blanks, **options)
 
     def _run_on_zeros(
         self, func: Any, given: list[Tensor], args: Any, kwargs: dict[str, Any]
@@ -303,10 +318,10 @@ class BlankMode(TorchDispatchMode):
         return out
 
     def _carry_stand_in(
-        self, func: Any, name: str, given: list[Tensor], args: Any, kwargs: Any, out: Any
+        self, known: _Operator, given: list[Tensor], args: Any, kwargs: Any, out: Any
     ) -> None:
         """Compute the stand-in values of a small result of small operands."""
-        if not given or name in RANDOM:
+        if not given or known.name in RANDOM:
             return
         for tensor in given:
             if not 0 < tensor.numel() <= SMALL:
@@ -318,7 +333,7 @@ class BlankMode(TorchDispatchMode):
         if options.get("device") is not None:
             options["device"] = CPU
         try:
-            values = list(tensors_in(func(*real, **options)))
+            values = list(tensors_in(known.func(*real, **options)))
         except (RuntimeError, NotImplementedError, IndexError, TypeError, ValueError):
             return
         for tensor, value in zip(results, values, strict=False):

@@ -12,7 +12,7 @@ out.
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from threading import get_ident
@@ -27,7 +27,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from zoo.analysis.costs.base import Inputs
 from zoo.analysis.records import ModuleCall, OpCall, Phase, Role, TensorSpec
-from zoo.analysis.tracer.arguments import LazyArguments, nested_tensors
+from zoo.analysis.tracer.arguments import Declared, LazyArguments, declared, nested_tensors
 from zoo.analysis.tracer.blank import tensors_in
 from zoo.analysis.tracer.ledger import Ledger
 from zoo.analysis.tracer.makers import Makers
@@ -38,17 +38,48 @@ from zoo.analysis.tracer.workspaces import Workspaces
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from zoo.analysis.records import Cost
     from zoo.analysis.tracer.modes import BlankMode
     from zoo.analysis.tracer.pricing import Formulas
 
 
 ADD = torch.ops.aten.add.Tensor
+STRIDED = torch.strided
 
 
 @cache
 def dtype_name(dtype: torch.dtype) -> str:
     """`float32` of `torch.float32`."""
     return str(dtype).removeprefix("torch.")
+
+
+class _Operator:
+    """What is asked of an operator each time it runs, looked up once."""
+
+    __slots__ = ("_declared", "causal", "func", "name", "tags")
+
+    def __init__(self, func: Any) -> None:
+        self.func = func  # held, so that no other operator gets its address
+        self.tags: frozenset[str] = frozenset()
+        self.causal = False
+        """Whether it can be told to look only backwards."""
+        self._declared: Declared | None = None
+        if isinstance(func, HigherOrderOperator):
+            self.name = f"higher_order.{func.name()}"
+            self._declared = ()
+            return
+        schema = func._schema
+        name = str(schema.name).replace("::", ".", 1)
+        self.name = f"{name}.{schema.overload_name or 'default'}"
+        tags = {str(tag).removeprefix("torch.Tag.") for tag in func.tags}
+        self.tags = frozenset((*tags, "view") if func.is_view else tags)
+        self.causal = any(argument.name == "is_causal" for argument in schema.arguments)
+
+    def declared(self) -> Declared:
+        """Its arguments."""
+        if self._declared is None:
+            self._declared = declared(self.func._schema)
+        return self._declared
 
 
 class Recorder:
@@ -89,9 +120,15 @@ class Recorder:
         self._workspaces = Workspaces("cpu")
         self._again: Counter[tuple[int | None, int]] = Counter()
         """How often the backward pass ran each module, in all or in one call."""
+        self._finished: defaultdict[tuple[str, int | None], list[int]] | None = None
+        """Calls by module, in all (None) and by the call around; None after another call."""
         self._stack: list[Opened] = []
         self._count = 0
-        self._known: dict[Any, tuple[str, frozenset[str], bool]] = {}
+        self._operators: dict[int, _Operator] = {}
+        self._specs: dict[Any, TensorSpec] = {}
+        """One of each kind, so that equal ones are one object."""
+        self._costs: dict[Any, Cost | None] = {}
+        """By operator and specs, of formulas that look at nothing else."""
         self._mode: BlankMode | None = None
         self._hooks = ExitStack()
         self._adopted: list[nn.Module] = []
@@ -127,8 +164,14 @@ class Recorder:
         """A tensor's description."""
         if tensor.is_nested:
             raise NotImplementedError("zoo does not trace nested tensors: they have no one shape")
-        device = "cpu" if self._mode is None else self._mode.device_of(tensor)
-        return TensorSpec(tuple(tensor.shape), dtype_name(tensor.dtype), device)
+        mode = self._mode
+        device = mode.device_of(tensor) if mode is not None and mode.simulating else "cpu"
+        key = (tensor.shape, tensor.dtype, device)
+        known = self._specs.get(key)
+        if known is None:
+            known = TensorSpec(tuple(tensor.shape), dtype_name(tensor.dtype), device)
+            self._specs[key] = known
+        return known
 
     def specs(self, value: Any) -> tuple[TensorSpec, ...]:
         """Descriptions of the tensors in a module's arguments or results."""
@@ -137,7 +180,7 @@ class Recorder:
         if mode:
             mode.busy = True
         try:
-            return tuple(self.spec(tensor) for tensor in nested_tensors(value))
+            return tuple(map(self.spec, nested_tensors(value)))
         finally:
             if mode:
                 mode.busy = busy
@@ -194,6 +237,8 @@ class Recorder:
         if repeats is not None:
             opened = Opened(repeats, path, module, len(self._stack), specs, lazy, again=True)
         else:
+            if around is not None:
+                self._makers.made(around.index, None)
             opened = Opened(self._count, path, module, len(self._stack), specs, lazy)
             self._count += 1
         self._stack.append(opened)
@@ -205,17 +250,22 @@ class Recorder:
         the reverse order.
         """
         inside = around.index if around is not None and around.again else None
-        path = self.paths.first(module, "")
-        calls = [
-            call.index
-            for call in self.finished_calls()
-            if call.module == path and (inside is None or call.parent == inside)
-        ]
+        calls = self._calls_of(self.paths.first(module, ""), inside)
         turn = self._again[inside, id(module)] % len(calls) if calls else 0
         self._again[inside, id(module)] += 1
         if not calls:
             return None
         return calls[turn] if inside is not None else calls[-1 - turn]
+
+    def _calls_of(self, path: str, inside: int | None) -> Sequence[int]:
+        """Finished calls of a module, in all or right inside another call, in order."""
+        if self._finished is None:
+            self._finished = defaultdict(list)
+            for call in self.finished_calls():
+                self._finished[call.module, None].append(call.index)
+                if call.parent is not None:
+                    self._finished[call.module, call.parent].append(call.index)
+        return self._finished.get((path, inside), ())
 
     def _exit(self, module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
         error = sys.exc_info()[1] if result is None else None
@@ -235,6 +285,7 @@ class Recorder:
         self, opened: Opened, module: nn.Module, outputs: tuple[TensorSpec, ...] | None
     ) -> None:
         parent = self._stack[-1].index if self._stack else None
+        self._finished = None
         self.calls[opened.index] = ModuleCall(
             index=opened.index,
             path=opened.path,
@@ -256,10 +307,10 @@ class Recorder:
             first.setdefault(call.module, call.index)
         self._makers.owned(
             {
-                id(parameter): first.get(self.paths.first(module, ""), 0)
-                for module in self.paths.modules
+                id(parameter): first[path]
+                for module in reversed(self.paths.modules)
                 for parameter in module._parameters.values()
-                if parameter is not None
+                if parameter is not None and (path := self.paths.first(module, "")) in first
             }
         )
 
@@ -282,24 +333,25 @@ class Recorder:
                     known = f"{path}.{name}" if path else name
                     self.ledger.add(tensor, self.place, role, name=known)
 
-    def _describe(self, func: Any) -> tuple[str, frozenset[str], bool]:
-        """An operator's name, its tags, and whether it can be told to look only backwards."""
-        known = self._known.get(func)
+    def _operator(self, func: Any) -> _Operator:
+        known = self._operators.get(id(func))
         if known is None:
-            if isinstance(func, HigherOrderOperator):
-                known = self._known[func] = (f"higher_order.{func.name()}", frozenset(), False)
-                return known
-            tags = {str(tag).removeprefix("torch.Tag.") for tag in func.tags}
-            if func.is_view:
-                tags.add("view")
-            name = str(func._schema.name).replace("::", ".", 1)
-            causal = any(argument.name == "is_causal" for argument in func._schema.arguments)
-            known = self._known[func] = (
-                f"{name}.{func._schema.overload_name or 'default'}",
-                frozenset(tags),
-                causal,
-            )
+            known = self._operators[id(func)] = _Operator(func)
         return known
+
+    def _cost(
+        self, known: _Operator, inputs: Inputs, outputs: tuple[TensorSpec, ...]
+    ) -> Cost | None:
+        """What an operator costs; asked once of a formula that looks at specs alone."""
+        name = known.name
+        key = (name, len(inputs), *map(id, inputs), *map(id, outputs))
+        if key in self._costs:
+            return self._costs[key]
+        cost = self.formulas.cost(name, inputs, outputs, known.tags)
+        arguments = inputs.arguments
+        if isinstance(arguments, LazyArguments) and not arguments.asked and not self.formulas.own:
+            self._costs[key] = cost
+        return cost
 
     def _owner(self) -> tuple[int, str | None]:
         """The call and the line that the running operator belongs to."""
@@ -347,24 +399,22 @@ class Recorder:
         kwargs: Mapping[str, Any],
         results: Sequence[Tensor],
     ) -> None:
-        name, tags, may_be_causal = self._describe(func)
+        known = self._operator(func)
+        name = known.name
         index, (call, source) = len(self.ops), self._owner()
         self.ledger.now = index
         busy, mode.busy = mode.busy, True
         try:
-            inputs = Inputs(map(self.spec, given), LazyArguments(func, args, kwargs, self.spec))
+            arguments = LazyArguments(known.declared, args, kwargs, self.spec)
+            inputs = Inputs(map(self.spec, given), arguments)
             outputs = tuple(map(self.spec, results))
-            held = {
-                tensor.untyped_storage()._cdata
-                for tensor in given
-                if tensor.layout == torch.strided
-            }
+            held = {one.untyped_storage()._cdata for one in given if one.layout is STRIDED}
             self.ledger.read(held)
             if self.phase == "forward":
                 self.used |= held
             new = 0
             for tensor, spec in zip(results, outputs, strict=True):
-                if tensor.layout == torch.strided:
+                if tensor.layout is STRIDED:
                     storage = tensor.untyped_storage()._cdata
                     if storage not in held:
                         held.add(storage)
@@ -374,8 +424,8 @@ class Recorder:
                         )
             if func is ADD and self.phase == "backward" and not self._makers.in_user_code():
                 self.ledger.joined(results[0], given[0])
-            cost = self.formulas.cost(name, inputs, outputs, tags)
-            causal = may_be_causal and bool(inputs.arguments["is_causal"])
+            cost = self._cost(known, inputs, outputs)
+            causal = known.causal and bool(arguments["is_causal"])
             spent = self._workspaces.of(func, args, results)
             if spent:
                 self.ledger.spend(spent, mode.device, call, source, name)
@@ -401,12 +451,12 @@ class Recorder:
     def failed(self, func: Any, given: Sequence[Tensor], error: BaseException) -> None:
         """Remember which operator raised."""
         if self.broken_op is None or self.broken_op[0] is not error:
-            name = self._describe(func)[0]
+            name = self._operator(func).name
             self.broken_op = (error, name, self.specs(list(given)))
 
     def ran_on_zeros(self, func: Any) -> None:
         """Remember which operators have no meta kernel."""
-        self.on_zeros[self._describe(func)[0]] += 1
+        self.on_zeros[self._operator(func).name] += 1
 
     def finished_calls(self) -> tuple[ModuleCall, ...]:
         """All calls, in the order in which they began."""

@@ -24,7 +24,6 @@ from zoo.analysis.records import (
     ModelInfo,
     Note,
     Parameter,
-    Step,
     Storage,
     TensorSpec,
     Trace,
@@ -114,7 +113,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
             taken, error = _taken(model, args, options, recorder, mode, step)
             trace = _written(model, args, options, recorder, answers, error)
         named = info or ModelInfo(type(model).__name__)
-        return replace(trace, model=named, step=taken), error
+        return replace(trace, model=named, step=taken.record if taken else None), error
 
     with garbage_kept(), torch.inference_mode(mode=False):
         trace, error = attempt()
@@ -158,8 +157,8 @@ def _taken(
     recorder: Recorder,
     mode: BlankMode,
     training: Training | None,
-) -> tuple[Step | None, BaseException | None]:
-    """Run the model; returns how the training step was made, and what was raised."""
+) -> tuple[TrainingStep | None, BaseException | None]:
+    """Run the model; returns the training step, which holds what outlives it, and an error."""
     error: BaseException | None = None
     step: TrainingStep | None = None
     with ExitStack() as stack:
@@ -185,7 +184,7 @@ def _taken(
         recorder.autocast_refused = any(
             "autocast" in text or "User provided device_type" in text for text in said
         )
-    return None if step is None else step.record, error
+    return step, error
 
 
 def _written(

@@ -45,6 +45,10 @@ def like(tensor: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         span = 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
         if span == tensor.numel():
             return torch.empty_strided(size, stride, dtype=dtype, device=META)
+        if all(stride):
+            order = sorted(range(len(size)), key=lambda dim: -stride[dim])
+            dense = torch.empty([size[dim] for dim in order], dtype=dtype, device=META)
+            return dense.permute([order.index(dim) for dim in range(len(size))])
     return torch.empty(tensor.size(), dtype=dtype, device=META)
 
 
@@ -68,6 +72,18 @@ def fits(shape: torch.Size, other: torch.Size) -> bool:
     )
 
 
+def _stretched(left: torch.Size, right: torch.Size) -> list[int] | None:
+    """The shape that both stretch to; None where they do not fit."""
+    rank = max(len(left), len(right))
+    sizes = zip((1,) * (rank - len(left)) + left, (1,) * (rank - len(right)) + right, strict=True)
+    shape = []
+    for a, b in sizes:
+        if a != b and 1 not in (a, b):
+            return None
+        shape.append(b if a == 1 else a)
+    return shape
+
+
 def _same_kind(tensor: Tensor, other: Any) -> bool:
     """Whether the result has the dtype and shape of `tensor`."""
     if isinstance(other, Tensor):
@@ -82,13 +98,14 @@ def _binary(tensor: Any, other: Any, *_: Any, **options: Any) -> Any:
     if _same_kind(tensor, other):
         dense = not isinstance(other, Tensor) or tensor.shape == other.shape
         return like(tensor) if dense else new(tensor, *tensor.shape)
-    if (
-        isinstance(other, Tensor)
-        and tensor.dtype == other.dtype
-        and fits(other.shape, tensor.shape)
-    ):
+    if not isinstance(other, Tensor) or tensor.dtype != other.dtype:
+        return NotImplemented
+    if fits(other.shape, tensor.shape):
         return new(other, *other.shape)
-    return NotImplemented
+    shape = _stretched(tensor.shape, other.shape)
+    if shape is None or not (tensor.is_contiguous() and other.is_contiguous()):
+        return NotImplemented
+    return new(other, *shape)
 
 
 def _quotient(tensor: Any, other: Any, **options: Any) -> Any:
@@ -125,6 +142,19 @@ def _full_like(tensor: Tensor, *_: Any, **options: Any) -> Any:
     if form == torch.contiguous_format:
         return torch.empty(tensor.size(), dtype=dtype or tensor.dtype, device=META)
     return like(tensor, dtype) if form in (None, torch.preserve_format) else NotImplemented
+
+
+def _clone(tensor: Tensor, *, memory_format: Any = None) -> Any:
+    if memory_format == torch.contiguous_format or tensor.is_contiguous():
+        wants = (None, torch.contiguous_format, torch.preserve_format)
+        return new(tensor, *tensor.shape) if memory_format in wants else NotImplemented
+    if memory_format not in (None, torch.preserve_format):
+        return NotImplemented
+    if not any(tensor.stride()):  # one number, expanded
+        return new(tensor, *tensor.shape)
+    size, stride = tensor.size(), tensor.stride()
+    span = 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    return like(tensor) if span == tensor.numel() and all(stride) else NotImplemented
 
 
 def _full(tensor: Tensor, size: Any, *_: Any, **options: Any) -> Any:
@@ -429,6 +459,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         **dict.fromkeys(FILLS, _in_place),
         **{f"{name}_like.default": _full_like for name in ("empty", "ones", "zeros", "full")},
         **{f"new_{name}.default": _full for name in ("ones", "zeros", "empty")},
+        "clone.default": _clone,
         "where.self": _where,
         "clamp.default": _clamp,
         "index.Tensor": _index,

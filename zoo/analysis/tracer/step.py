@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils import checkpoint as checkpointing
 
+from zoo.analysis.inputs import dtype_of
 from zoo.analysis.records import Step
 from zoo.analysis.tracer import losses, optimizers
 from zoo.analysis.tracer.autocast import simulated
 from zoo.analysis.tracer.blank import tensors_in
-from zoo.errors import NothingToTrain, StepError, did_you_mean
+from zoo.errors import InputError, NothingToTrain, StepError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,6 +60,29 @@ class Training:
             raise StepError(
                 f"accumulate={self.accumulate}", "a step takes at least one batch", "Try 1."
             )
+
+
+def autocast_dtype(word: str | None) -> torch.dtype | None:
+    """The dtype that autocast casts to.
+
+    Args:
+        word: `bfloat16`, `bf16`, `float16`, `half`, ...; None for no autocast.
+
+    Returns:
+        The dtype.
+
+    Raises:
+        StepError: Autocast casts to no such dtype.
+    """
+    if word is None:
+        return None
+    try:
+        found: torch.dtype = getattr(torch, dtype_of(word, word))
+    except InputError:
+        found = torch.float32
+    if found not in (torch.bfloat16, torch.float16):
+        raise StepError(f"autocast {word}", "it casts to 16 bits", "Try bf16 or fp16.")
+    return found
 
 
 class TrainingStep:

@@ -55,7 +55,8 @@ class Workspaces:
     def __init__(self, device: str) -> None:
         self._table = FORMULAS if device == "cpu" else {}
         self._setting = Setting(onednn=bool(torch.backends.mkldnn.enabled))
-        self._formulas: dict[Any, Formula | None] = {}
+        self._known: dict[int, tuple[Any, Formula | None, Sequence[Any]]] = {}
+        """By the operator's `id`: the operator, its formula, its arguments' defaults."""
 
     def of(self, func: Any, args: Sequence[Any], outputs: Sequence[Tensor]) -> int:
         """Bytes that one call needs beyond its outputs.
@@ -68,15 +69,21 @@ class Workspaces:
         Returns:
             Bytes; 0 where nothing is known.
         """
-        if func not in self._formulas:
-            known = None if isinstance(func, HigherOrderOperator) else func._schema.name
-            self._formulas[func] = self._table.get(str(known).removeprefix("aten::"))
-        formula = self._formulas[func]
+        known = self._known.get(id(func))
+        if known is None:
+            known = self._known[id(func)] = (func, *self._formula(func))
+        _, formula, defaults = known
         if formula is None:
             return 0
-        left_out = func._schema.arguments[len(args) :]
-        whole = [*args, *(one.default_value for one in left_out if not one.kwarg_only)]
-        return int(formula(self._setting, whole, outputs))
+        return int(formula(self._setting, [*args, *defaults[len(args) :]], outputs))
+
+    def _formula(self, func: Any) -> tuple[Formula | None, Sequence[Any]]:
+        """An operator's formula, and the defaults of its positional arguments."""
+        name = None if isinstance(func, HigherOrderOperator) else func._schema.name
+        formula = self._table.get(str(name).removeprefix("aten::"))
+        if formula is None:
+            return None, ()
+        return formula, [one.default_value for one in func._schema.arguments if not one.kwarg_only]
 
 
 def _bytes(tensor: Tensor) -> int:
