@@ -20,6 +20,7 @@ from tests.analysis.test_freezing import IMAGE, TOKENS, Encoded, Net, Shared, vi
 from tests.fingerprint import fingerprint
 from tests.real_step import real_step, sum_of_outputs
 from tests.strategies import WIDTH, models
+from zoo.analysis import steptime
 from zoo.analysis.freeze import freeze, prefix
 from zoo.analysis.freezing import Model, Plan
 from zoo.analysis.steptime import effort, step_effort
@@ -271,9 +272,9 @@ def test_a_norm_that_is_trained_goes_on_with_its_statistics() -> None:
     model = Net()
     plan = Model(zoo.trace(model, IMAGE)).through("stem")
     apply(model, plan)
-    before = model.body[1].running_mean.clone()  # type: ignore[union-attr, operator]
+    before = model.body[1].running_mean.clone()
     real_step(model, [torch.randn(IMAGE)], make_adamw)
-    assert not torch.equal(before, model.body[1].running_mean)  # type: ignore[union-attr, arg-type]
+    assert not torch.equal(before, model.body[1].running_mean)
 
 
 # cached features
@@ -599,3 +600,76 @@ def test_operators_without_a_formula_take_time() -> None:
     trace = zoo.trace("lenet")
     unknown = [replace(op, cost=None) for op in trace.ops]
     assert effort(unknown) > effort([replace(op, inputs=(), outputs=()) for op in unknown]) > 0
+
+
+@pytest.mark.parametrize(
+    ("conv", "kind"),
+    [
+        (nn.Conv2d(16, 32, 3), steptime.CONVOLUTION),
+        (nn.Conv2d(16, 32, 1), steptime.POINTWISE),
+        (nn.Conv2d(16, 32, 1, stride=4), steptime.TINY),
+        (nn.Conv2d(3, 32, 3), steptime.COLOURS),
+        (nn.Conv2d(16, 16, 3, groups=16), steptime.DEPTHWISE),
+        (nn.Conv2d(16, 16, 5, groups=16), steptime.WIDE),
+        (nn.Conv2d(16, 32, 3, groups=4), steptime.GROUPED),
+        (nn.Conv1d(16, 16, 5, groups=16), steptime.WIDE),
+        (nn.Conv3d(16, 16, 3, groups=16), steptime.DEPTHWISE),
+    ],
+    ids=str,
+)
+def test_kinds_of_convolutions(conv: nn.Module, kind: steptime.Passes) -> None:
+    shape = (1, conv.in_channels, *[12] * len(conv.kernel_size))
+    (op,) = zoo.trace(conv, shape).ops
+    assert steptime.kind_of(*op.inputs[:2], op.outputs[0]) is kind
+
+
+def test_gradients_that_are_not_computed_take_no_time() -> None:
+    model = nn.Sequential(nn.Conv2d(16, 16, 3), nn.Conv2d(16, 16, 3))
+    look = Model(zoo.trace(model, (2, 16, 9, 9)))
+
+    def gradients(plan: Plan | None) -> list[float]:
+        ops = step(model, (2, 16, 9, 9), plan=plan).ops
+        return [steptime.time_of(one) for one in ops if "convolution_backward" in one.op]
+
+    second, first = gradients(None)
+    (alone,) = gradients(look.only(["1"]))
+    passed, whole = gradients(look.only(["0"]))
+    assert alone < second
+    assert passed < second
+    assert alone + passed == pytest.approx(second + steptime.CALL)
+    assert whole == first  # the first layer has no input gradient either way
+
+
+def test_channels_fill_whole_vectors() -> None:
+    def forward(channels: int) -> float:
+        (op,) = zoo.trace(nn.Conv2d(64, channels, 3, bias=False), (8, 64, 30, 30)).ops
+        return steptime.time_of(op)
+
+    assert forward(17) > 1.5 * forward(16)
+    assert forward(32) < 1.5 * forward(17)
+
+
+def test_one_matrix_that_is_spread_over_a_batch_is_read_once() -> None:
+    class Spread(nn.Module):
+        def __init__(self, *, spread: bool) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(*([] if spread else [64]), 128, 128))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.bmm(x, self.weight.expand(64, 128, 128))
+
+    spread, apart = (
+        effort(zoo.trace(Spread(spread=one), (64, 2, 128)).ops) for one in (True, False)
+    )
+    assert spread < apart / 2
+
+
+def test_blocks_that_the_system_hands_out_anew_take_longer() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    (op,) = (one for one in zoo.trace(model, (1, 1)).ops if one.cost and one.cost.macs)
+    small = replace(op, new_bytes=steptime.LARGE - 1)
+    large = replace(op, new_bytes=steptime.LARGE)
+    assert steptime.time_of(small) == steptime.time_of(op)
+    assert steptime.time_of(large) - steptime.time_of(op) == pytest.approx(
+        steptime.LARGE / steptime.FRESH
+    )

@@ -179,6 +179,13 @@ def test_the_report_of_memory_is_documented() -> None:
     assert set(zoo.memory("mlp").totals) < {row[0] for row in totals}
 
 
+def test_the_report_of_freeze_is_documented() -> None:
+    columns, totals = documented_tables("zoo freeze")
+    report = zoo.freeze("mlp", through="hidden1")
+    assert columns == [(one.name, one.unit, one.meaning) for one in report.columns]
+    assert [row[0] for row in totals[1:]] == list(report.totals)[len(columns) :]
+
+
 def test_the_json_frame_is_documented(tmp_path: Path) -> None:
     import json
 

@@ -96,6 +96,9 @@ class Model:
             held: Names of the parameters that are frozen.
             end: Index of the last operator of the prefix that reads one of them.
             boundary: Index of the last operator of the prefix.
+
+        Returns:
+            First paths, in the order of `named_modules`.
         """
         frozen = {one.names[0] for one in self.trace.parameters if not one.trainable} | held
         own, inside = defaultdict(list), defaultdict(list)

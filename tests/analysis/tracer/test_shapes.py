@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.analysis.tracer.shapes import BINARY, COMPARE, FILLS, RULES, UNARY
+from zoo.analysis.tracer.shapes import BINARY, COMPARE, FILLS, RULES, UNARY, dense, like
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float64, torch.int64, torch.bool)
 SHAPES = ((), (3,), (2, 3), (1, 3), (2, 1, 3), (4, 2, 3), (2, 3, 4, 5))
@@ -195,3 +195,165 @@ def test_pooling_is_mostly_answered() -> None:
     assert agrees("max_pool2d_with_indices.default", x, [3], [2], [1], [1], True)
     assert agrees("avg_pool2d.default", x, [2], [2])
     assert agrees("_adaptive_avg_pool2d.default", x, [1, 1])
+
+
+# how results lie: held to the CPU's kernels
+
+
+LAYOUTS = {
+    "contiguous": lambda: torch.ones(2, 3, 4),
+    "turned": lambda: torch.ones(4, 3, 2).permute(2, 1, 0),
+    "two dims turned": lambda: torch.ones(3, 2, 4).transpose(0, 1),
+    "one number": lambda: torch.ones(1).expand(2, 3, 4),
+    "one number a row": lambda: torch.ones(2, 1, 1).expand(2, 3, 4),
+    "turned and expanded": lambda: torch.ones(4, 1, 2).permute(2, 1, 0).expand(2, 3, 4),
+    "with gaps": lambda: torch.ones(2, 3, 8)[:, :, ::2],
+    "a column": lambda: torch.ones(2, 3, 8)[:, :, :4],
+    "turned, with gaps": lambda: torch.ones(4, 3, 6).permute(2, 1, 0)[::3],
+    "one of each": lambda: torch.ones(3, 1, 2).permute(2, 1, 0),
+    "as if dense": lambda: torch.ones(9)[::4].unsqueeze(1).expand(3, 3),
+    "empty": lambda: torch.ones(2, 0, 4),
+}
+
+
+def blanked(tensor: torch.Tensor) -> torch.Tensor:
+    return torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device="meta")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_like_lies_as_empty_like_does(layout: str) -> None:
+    real = LAYOUTS[layout]()
+    assert like(blanked(real)).stride() == torch.empty_like(real).stride()
+
+
+@given(st.permutations(range(4)), st.lists(st.integers(1, 3), min_size=4, max_size=4), st.data())
+def test_dense_strides_of_any_layout(order: list[int], sizes: list[int], data: Any) -> None:
+    """Turned, with gaps, and expanded in some dims."""
+    real = torch.empty([2 * n for n in sizes]).permute(order)
+    step = data.draw(st.sampled_from([1, 2]))
+    real = real[tuple(slice(None, None, step) for _ in order)]
+    wide = data.draw(st.sets(st.integers(0, 3)))
+    real = real.as_strided(
+        real.size(), [0 if dim in wide else n for dim, n in enumerate(real.stride())]
+    )
+    wanted = torch.empty_like(real).stride()
+    assert real.is_contiguous() or dense(real.size(), real.stride()) == wanted
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("form", [None, torch.preserve_format, torch.contiguous_format])
+def test_clone_lies_as_torchs_does(layout: str, form: Any) -> None:
+    real = LAYOUTS[layout]()
+    options = {} if form is None else {"memory_format": form}
+    mine = RULES["clone.default"](blanked(real), **options)
+    theirs = kernel("clone.default")(real, **options)
+    assert (mine.shape, mine.stride()) == (theirs.shape, theirs.stride())
+
+
+def test_a_clone_in_another_memory_format_is_torchs() -> None:
+    image = blank((2, 3, 4, 5), torch.float32)
+    rule = RULES["clone.default"]
+    assert rule(image, memory_format=torch.channels_last) is NotImplemented
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 3), st.booleans(), st.booleans()), max_size=4),
+    st.integers(0, 4),
+    st.sampled_from([f"{name}.Tensor" for name in BINARY]),
+)
+def test_operands_that_both_stretch(dims: list[Any], left_out: int, name: str) -> None:
+    """Shape and strides, for operands that are contiguous."""
+    left = torch.ones([1 if narrow else n for n, narrow, _ in dims])
+    right = torch.ones([1 if narrow else n for n, _, narrow in dims][left_out:])
+    mine = RULES[name](blanked(left), blanked(right))
+    assert mine is not NotImplemented
+    theirs = kernel(name)(left, right)
+    assert (mine.shape, mine.stride()) == (theirs.shape, theirs.stride())
+
+
+def test_operands_that_do_not_stretch_are_torchs() -> None:
+    left, right = blank((2, 3), torch.float32), blank((4, 2, 1, 2), torch.float32)
+    assert RULES["add.Tensor"](left, right) is NotImplemented
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("_unsafe_view.default", [6, -1]), ("unsafe_split.Tensor", 2)]
+)
+def test_what_is_a_view_in_secret_shares_its_operands_block(name: str, size: Any) -> None:
+    real = torch.ones(2, 3, 4)
+    tensor = blanked(real)
+    found, theirs = RULES[name](tensor, size), kernel(name)(real, size)
+    mine = [found] if isinstance(found, torch.Tensor) else list(found)
+    wanted = [theirs] if isinstance(theirs, torch.Tensor) else list(theirs)
+    block = tensor.untyped_storage()._cdata
+    assert [(t.shape, t.stride()) for t in mine] == [(t.shape, t.stride()) for t in wanted]
+    assert all(one.untyped_storage()._cdata == block for one in mine)
+    assert all(one.untyped_storage()._cdata == real.untyped_storage()._cdata for one in wanted)
+
+
+def test_empty_strided_and_masks() -> None:
+    x = blank((2, 3), torch.bfloat16)
+    made = RULES["new_empty_strided.default"](x, [3, 2], [1, 3], dtype=torch.float64)
+    assert (made.shape, made.stride(), made.dtype) == ((3, 2), (1, 3), torch.float64)
+    mask = blank((2, 3), torch.bool)
+    for name in ("bitwise_or.Tensor", "bitwise_and.Tensor"):
+        assert agrees(name, mask, mask)
+        assert not agrees(name, mask, blank((1, 3), torch.bool))
+        assert not agrees(name, *[blank((2, 3), torch.int64)] * 2)
+    assert agrees("any.default", mask)
+    assert not agrees("any.default", x)
+
+
+@given(
+    st.sampled_from(SHAPES[1:]),
+    st.lists(st.integers(-2, 2), min_size=1, max_size=2),
+    st.booleans(),
+    st.sampled_from([torch.int64, torch.int32, torch.bool, torch.float32, torch.bfloat16]),
+)
+def test_sums_over_dims(shape: Any, dims: list[int], keep: bool, dtype: torch.dtype) -> None:
+    rank = len(shape)
+    if len({dim % rank for dim in dims}) == len(dims):
+        agrees("sum.dim_IntList", blank(shape, dtype), dims, keep)
+
+
+def test_sums_over_dims_are_answered() -> None:
+    assert agrees("sum.dim_IntList", blank((2, 3), torch.int32), [-1])
+    assert agrees("sum.dim_IntList", blank((2, 3), torch.float32), [-1])
+
+
+@pytest.mark.parametrize("reduction", [0, 1, 2])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_cross_entropy(reduction: int, dtype: torch.dtype, weighted: bool) -> None:
+    """Against the CPU's own kernel; gradients too."""
+    weight = torch.ones(5, dtype=dtype) if weighted else None
+    for x, target in (
+        (torch.zeros(3, 5, dtype=dtype), torch.zeros(3, dtype=torch.int64)),
+        (torch.zeros(5, dtype=dtype), torch.tensor(0)),
+    ):
+        args = (x, target, weight, reduction, -100)
+        loss, total = kernel("nll_loss_forward.default")(*args)
+        bare = [one if not isinstance(one, torch.Tensor) else blanked(one) for one in args]
+        mine = RULES["nll_loss_forward.default"](*bare)
+        assert [(t.shape, t.dtype) for t in mine] == [(t.shape, t.dtype) for t in (loss, total)]
+    loose = (blanked(torch.ones(3, 5)), blanked(torch.ones(4)), None, reduction, -100)
+    assert RULES["nll_loss_forward.default"](*loose) is NotImplemented
+
+
+@pytest.mark.parametrize("reduction", [0, 1, 2])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
+def test_squared_errors(reduction: int, shape: Any) -> None:
+    x = blank(shape, torch.float32)
+    assert agrees("mse_loss.default", x, x, reduction)
+    assert not agrees("mse_loss.default", x, blank((7, 2, 3), torch.float32), reduction)
+
+
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "as if dense"])
+@pytest.mark.parametrize("other", ["contiguous", "turned", "one number"])
+def test_squared_errors_lie_as_torchs(layout: str, other: str) -> None:
+    x, y = LAYOUTS[layout](), LAYOUTS[other]()
+    if x.shape == y.shape:
+        mine = RULES["mse_loss.default"](blanked(x), blanked(y), 0)
+        assert (mine is NotImplemented) == (not all(x.stride()))
+        if mine is not NotImplemented:
+            assert mine.stride() == kernel("mse_loss.default")(x, y, 0).stride()

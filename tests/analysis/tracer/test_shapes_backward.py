@@ -389,6 +389,33 @@ def test_a_recurrent_layer(
     assert len({one.untyped_storage()._cdata for one in mine}) == 7
 
 
+# losses
+
+
+@pytest.mark.parametrize("reduction", [0, 1, 2])
+@pytest.mark.parametrize("shape", [(5,), (3, 5)])
+def test_cross_entropy(reduction: int, shape: tuple[int, ...]) -> None:
+    x, target = some(*shape), torch.zeros(shape[:-1], dtype=torch.int64)
+    forward = torch.ops.aten.nll_loss_forward
+    loss, weights = forward(x, target, None, reduction, -100)
+    args = (x, target, None, reduction, -100, weights)
+    name = "nll_loss_backward.default"
+    assert agrees(name, loss, *args)
+    assert answer(name, loss, some(2, 3, 4), *args[1:]) is NotImplemented
+
+
+@pytest.mark.parametrize("reduction", [0, 1, 2])
+def test_squared_errors(reduction: int) -> None:
+    x = some(2, 3)
+    gradient = x if reduction == 0 else some()
+    name = "mse_loss_backward.default"
+    assert agrees(name, gradient, x, x, reduction)
+    for one, two in product(LAYOUTS.values(), repeat=2):
+        mean = gradient if gradient.dim() == 0 else two()
+        assert agrees(name, mean, one(), two(), reduction)
+    assert answer(name, gradient, x, some(3), reduction) is NotImplemented
+
+
 # all of them
 
 

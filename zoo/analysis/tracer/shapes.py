@@ -9,7 +9,7 @@ answer is one line. A rule that is not sure (other dtypes, shapes that do not fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -35,21 +35,48 @@ REDUCED = (torch.float16, torch.bfloat16)
 
 
 def like(tensor: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """A blank of the same shape, with the same strides where these leave no gaps.
+    """A blank of the same shape, with the strides that `torch.empty_like` gives.
 
-    `torch.empty_like` does the same on the meta device in Python, and imports sympy for it (0.4 s).
+    `torch.empty_like` itself runs in Python on the meta device, and imports sympy for it (0.4 s).
     """
     dtype = dtype or tensor.dtype
-    if not tensor.is_contiguous():
-        size, stride = tensor.size(), tensor.stride()
-        span = 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-        if span == tensor.numel():
-            return torch.empty_strided(size, stride, dtype=dtype, device=META)
-        if all(stride):
-            order = sorted(range(len(size)), key=lambda dim: -stride[dim])
-            dense = torch.empty([size[dim] for dim in order], dtype=dtype, device=META)
-            return dense.permute([order.index(dim) for dim in range(len(size))])
-    return torch.empty(tensor.size(), dtype=dtype, device=META)
+    size = tensor.size()
+    if tensor.is_contiguous():
+        return torch.empty(size, dtype=dtype, device=META)
+    return torch.empty_strided(size, dense(size, tensor.stride()), dtype=dtype, device=META)
+
+
+def dense(size: Sequence[int], stride: Sequence[int]) -> tuple[int, ...]:
+    """Strides in the order of some others, without their gaps.
+
+    Where the order is not clear, because a dim is expanded (stride 0), dims stay as they are. So
+    do strides that have no gaps.
+
+    Args:
+        size: Lengths of the dims.
+        stride: Strides of a tensor of that size.
+
+    Returns:
+        Strides of a dense tensor.
+    """
+    order = list(range(len(size)))[::-1]  # innermost first
+    for last in range(1, len(order)):
+        here = last
+        for before in range(last - 1, -1, -1):
+            inner, outer = order[before], order[here]
+            if not stride[inner] or not stride[outer]:
+                continue
+            if (stride[inner], size[inner]) > (stride[outer], size[outer]):
+                order[before], order[here] = outer, inner
+                here = before
+            elif stride[inner] < stride[outer]:
+                break
+    found, step = [0] * len(order), 1
+    for dim in order:
+        found[dim] = step
+        step *= max(size[dim], 1)
+    there = all(n == 1 or a == b for n, a, b in zip(size, found, stride, strict=True))
+    return tuple(stride if there else found)
 
 
 def new(tensor: Tensor, *shape: int) -> Tensor:
@@ -145,16 +172,36 @@ def _full_like(tensor: Tensor, *_: Any, **options: Any) -> Any:
 
 
 def _clone(tensor: Tensor, *, memory_format: Any = None) -> Any:
-    if memory_format == torch.contiguous_format or tensor.is_contiguous():
-        wants = (None, torch.contiguous_format, torch.preserve_format)
-        return new(tensor, *tensor.shape) if memory_format in wants else NotImplemented
-    if memory_format not in (None, torch.preserve_format):
-        return NotImplemented
-    if not any(tensor.stride()):  # one number, expanded
+    if memory_format == torch.contiguous_format:
         return new(tensor, *tensor.shape)
-    size, stride = tensor.size(), tensor.stride()
-    span = 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-    return like(tensor) if span == tensor.numel() and all(stride) else NotImplemented
+    return like(tensor) if memory_format in (None, torch.preserve_format) else NotImplemented
+
+
+def _unsafe_view(tensor: Tensor, size: Any) -> Any:
+    """A view that autograd does not know to be one; torch looks at it in Python."""
+    return torch.ops.aten.view.default(tensor, size)
+
+
+def _unsafe_split(tensor: Tensor, size: int, dim: int = 0) -> Any:
+    return torch.ops.aten.split.Tensor(tensor, size, dim)
+
+
+def _empty_strided(tensor: Tensor, size: Any, stride: Any, **options: Any) -> Any:
+    if options.get("layout") not in (None, torch.strided):
+        return NotImplemented
+    dtype = options.get("dtype") or tensor.dtype
+    return torch.empty_strided(tuple(size), tuple(stride), dtype=dtype, device=META)
+
+
+def _masks(left: Tensor, right: Any) -> Any:
+    """Of two masks of one shape."""
+    alike = left.shape == right.shape and left.dtype == right.dtype == torch.bool
+    return new(left, *left.shape) if alike and left.is_contiguous() else NotImplemented
+
+
+def _any(tensor: Tensor) -> Any:
+    plain = tensor.dtype == torch.bool
+    return torch.empty((), dtype=torch.bool, device=META) if plain else NotImplemented
 
 
 def _full(tensor: Tensor, size: Any, *_: Any, **options: Any) -> Any:
@@ -413,6 +460,33 @@ def _mean(tensor: Tensor, dims: Any, keepdim: bool = False, **options: Any) -> A
     return new(tensor, *shape)
 
 
+def _sum_over(tensor: Tensor, dims: Any, keepdim: bool = False, **options: Any) -> Any:
+    """Whole numbers add up to int64."""
+    if tensor.is_floating_point() or tensor.is_complex() or options.get("dtype") is not None:
+        return _mean(tensor, dims, keepdim, **options)
+    wide = torch.empty(tensor.size(), dtype=torch.float64, device=META)
+    out = _mean(wide, dims, keepdim)
+    if out is NotImplemented:
+        return NotImplemented
+    return torch.empty(out.size(), dtype=torch.int64, device=META)
+
+
+def _nll_loss(tensor: Tensor, target: Tensor, weight: Any, reduction: int, _: int) -> Any:
+    """The loss, of each target (reduction 0) or as one number, and the sum of the weights."""
+    plain = tensor.dim() in (1, 2) and target.shape == tensor.shape[:-1]
+    if not plain or (weight is not None and weight.shape != tensor.shape[-1:]):
+        return NotImplemented
+    return new(tensor, *(target.shape if reduction == 0 else ())), new(tensor)
+
+
+def _squared(tensor: Tensor, target: Tensor, reduction: int = 1) -> Any:
+    if tensor.shape != target.shape or tensor.dtype != target.dtype:
+        return NotImplemented
+    if reduction:
+        return new(tensor)
+    return like(tensor) if all(tensor.stride()) else NotImplemented
+
+
 def _roll(tensor: Tensor, shifts: Any, dims: Any = ()) -> Any:
     rank = tensor.dim()
     if len(shifts) != len(dims) or any(not -rank <= dim < rank for dim in dims):
@@ -460,6 +534,14 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         **{f"{name}_like.default": _full_like for name in ("empty", "ones", "zeros", "full")},
         **{f"new_{name}.default": _full for name in ("ones", "zeros", "empty")},
         "clone.default": _clone,
+        "_unsafe_view.default": _unsafe_view,
+        "unsafe_split.Tensor": _unsafe_split,
+        "new_empty_strided.default": _empty_strided,
+        "bitwise_or.Tensor": _masks,
+        "bitwise_and.Tensor": _masks,
+        "any.default": _any,
+        "nll_loss_forward.default": _nll_loss,
+        "mse_loss.default": _squared,
         "where.self": _where,
         "clamp.default": _clamp,
         "index.Tensor": _index,
@@ -487,7 +569,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "_grouped_mm.default": _grouped_mm,
         "cat.default": _cat,
         "mean.dim": _mean,
-        "sum.dim_IntList": _mean,
+        "sum.dim_IntList": _sum_over,
         "roll.default": _roll,
         "embedding.default": _embedding,
     }

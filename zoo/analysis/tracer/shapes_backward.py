@@ -106,6 +106,18 @@ def _layer_norm(gradient: Tensor, tensor: Tensor, shape: Any, *rest: Any) -> Any
     return tuple(one if asked else None for one, asked in zip(made, wants, strict=True))
 
 
+def _nll_loss(_: Tensor, tensor: Tensor, target: Tensor, *__: Any) -> Any:
+    plain = tensor.dim() in (1, 2) and target.shape == tensor.shape[:-1]
+    return new(tensor, *tensor.shape) if plain else NotImplemented
+
+
+def _mse_loss(gradient: Tensor, tensor: Tensor, target: Tensor, reduction: int) -> Any:
+    """The gradient is one number, or one for each element (reduction 0)."""
+    whole = gradient.shape == (() if reduction else tensor.shape)
+    alike = whole and _alike(tensor, target) and gradient.dtype == target.dtype == tensor.dtype
+    return new(tensor, *tensor.shape) if alike else NotImplemented
+
+
 def _embedding(gradient: Tensor, indices: Tensor, rows: int, *_: Any) -> Tensor:
     return new(gradient, rows, gradient.shape[-1])
 
@@ -179,6 +191,8 @@ RULES: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "native_batch_norm_backward.default": _batch_norm,
         "native_layer_norm_backward.default": _layer_norm,
         "embedding_dense_backward.default": _embedding,
+        "nll_loss_backward.default": _nll_loss,
+        "mse_loss_backward.default": _mse_loss,
         "_scaled_dot_product_flash_attention_for_cpu_backward.default": _attention,
         "mkldnn_rnn_layer_backward.default": _lstm_layer,
         "slice_backward.default": _slice,

@@ -107,6 +107,8 @@ class TrainingStep:
         if not any(parameter.requires_grad for parameter in model.parameters()):
             raise NothingToTrain("the model has no trainable parameter")
         self.targets: dict[tuple[Any, ...], Tensor] = {}
+        self.kept: Any = None
+        """Outputs and loss, which the variables of a training loop hold until the next step's."""
         for path in self.checkpointed:
             _run_again(model.get_submodule(path), recorder)
 
@@ -138,14 +140,13 @@ class TrainingStep:
             with recorder.rehearsal():
                 self._micro_batch(args, options)
             self._note_gradients()
-        kept = self._micro_batch(args, options)
+        self.kept = self._micro_batch(args, options)
         self._note_gradients()
         with recorder.rehearsal():
             self._optimize()
         self._note_state()
         recorder.phase = "optimizer"
         self._optimize()
-        del kept  # what the user's loop holds on to, the outputs and the loss, lives until here
 
     def _micro_batch(self, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
         with self._autocast():
