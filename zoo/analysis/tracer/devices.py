@@ -185,7 +185,7 @@ class DeviceMode(TorchFunctionMode):
     def _kernel(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """`func` as the device's own kernel; NotImplemented where it has none for the operands."""
         kernel = kernels.kernel(func, self._kind_of((args, kwargs)))
-        if kernel is None:
+        if kernel is None or (kernel is kernels.linear and self.casts.on()):
             return NotImplemented
         operands, options = replace_tensors((args, kwargs), self._blanked)
         if func is _ATTENTION and self.casts.on():

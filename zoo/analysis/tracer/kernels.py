@@ -78,6 +78,24 @@ def _fits(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> boo
     return mask is None or (mask.dim() in (2, 4) and not mask.requires_grad)
 
 
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Any:
+    """`torch.nn.functional.linear` of an input that BLAS cannot read as one matrix.
+
+    torch adds the bias in place, unless a dispatch mode is on (`Linear.cpp`).
+
+    Args:
+        x: (*, I); any but contiguous ones of at least 3 dims are torch's.
+        weight: (O, I).
+        bias: (O,).
+
+    Returns:
+        (*, O), or NotImplemented.
+    """
+    if bias is None or x.dim() < 3 or x.is_contiguous():
+        return NotImplemented
+    return torch.matmul(x, weight.t()).add_(bias)
+
+
 def lstm(x: Tensor, *args: Any) -> Any:
     """`torch._VF.lstm`, whose fourth argument is a list where the sequence is packed."""
     if isinstance(args[2], list | tuple):
@@ -169,6 +187,7 @@ def _padded_lstm(  # noqa: PLR0913, PLR0917 - torch's signature
 KERNELS: Mapping[Any, Callable[..., Any]] = MappingProxyType(
     {
         fn.scaled_dot_product_attention: attention,
+        fn.linear: linear,
         torch._VF.lstm: lstm,
         torch._VF.gru: recurrent.gru,
         torch._VF.rnn_tanh: recurrent.rnn_tanh,
@@ -176,7 +195,7 @@ KERNELS: Mapping[Any, Callable[..., Any]] = MappingProxyType(
     }
 )
 """The CPU's kernels by the function of torch's that they stand for."""
-_BY_KIND = MappingProxyType({"cuda": kernels_cuda.KERNELS})
+_BY_KIND = MappingProxyType({"cuda": {**kernels_cuda.KERNELS, fn.linear: linear}})
 STANDS_FOR = frozenset({*KERNELS, *kernels_cuda.KERNELS})
 """Functions that have a kernel on some device."""
 

@@ -125,14 +125,14 @@ def _binary(tensor: Any, other: Any, *_: Any, **options: Any) -> Any:
     if _same_kind(tensor, other):
         dense = not isinstance(other, Tensor) or tensor.shape == other.shape
         return like(tensor) if dense else new(tensor, *tensor.shape)
-    if not isinstance(other, Tensor) or tensor.dtype != other.dtype:
+    if not isinstance(other, Tensor) or other.dtype == torch.bool or other.is_complex():
         return NotImplemented
-    if fits(other.shape, tensor.shape):
+    if tensor.dtype == other.dtype and fits(other.shape, tensor.shape):
         return new(other, *other.shape)
     shape = _stretched(tensor.shape, other.shape)
     if shape is None or not (tensor.is_contiguous() and other.is_contiguous()):
         return NotImplemented
-    return new(other, *shape)
+    return torch.empty(shape, dtype=torch.result_type(tensor, other), device=META)
 
 
 def _quotient(tensor: Any, other: Any, **options: Any) -> Any:
