@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Cost": "zoo.analysis.records",
     "Device": "zoo.analysis.devices",
+    "Link": "zoo.analysis.devices",
     "ModelCard": "zoo.catalog.card",
     "Report": "zoo.api",
     "TensorSpec": "zoo.analysis.records",
@@ -38,7 +39,7 @@ _HOME = {
 }
 
 if TYPE_CHECKING:
-    from zoo.analysis.devices import Device
+    from zoo.analysis.devices import Device, Link
     from zoo.analysis.records import Cost, TensorSpec, Trace
     from zoo.api import (
         Report,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Cost",
     "Device",
+    "Link",
     "ModelCard",
     "Report",
     "TensorSpec",

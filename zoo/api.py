@@ -239,9 +239,9 @@ def params(
     from zoo.analysis.records import Trace
 
     if isinstance(model, Trace):
-        from zoo.errors import InputError
+        from zoo.errors import OptionError
 
-        raise InputError("values", "a trace holds no weights", "Give the module, or its name.")
+        raise OptionError("values", "a trace holds no weights", "Give the module, or its name.")
     from zoo.analysis.values import values as read
 
     found = read(real(model, inputs, options) if isinstance(model, str) else model)
@@ -281,6 +281,7 @@ def memory(
     """
     from zoo.analysis.memory import check
     from zoo.analysis.memory import memory as held
+    from zoo.errors import OptionError
 
     check(by)
     limit, room = (None, None) if fits is None else budget(fits)
@@ -288,6 +289,8 @@ def memory(
     if place is not None:
         options.update(_placed(model, place, room, options))
     if limit is not None:
+        if by != "role":
+            raise OptionError(f"by {by}", "rows of fits are changes", "Leave one of them out.")
         return _fitting(model, inputs, options, limit, place)
     found = _traced(model, inputs, options)
     report = held(found, by=by)
@@ -337,11 +340,10 @@ def _fitting(
     from zoo.analysis.fits import TOTALS, Job, fitted
     from zoo.analysis.memory import memory as held
     from zoo.analysis.records import Trace
+    from zoo.errors import OptionError
 
     if isinstance(model, Trace):
-        from zoo.errors import InputError
-
-        raise InputError("fits", "a trace has run already", "Give the model itself.")
+        raise OptionError("fits", "a trace has run already", "Give the model itself.")
     named = {name: options.pop(name) for name in ("kwargs", "arguments") if name in options}
     subject = Subject(model, inputs, **named)
     kept = ("batch", "device", "dtype", "formulas", "hints", "progress")
@@ -404,11 +406,18 @@ def freeze(
     """
     from zoo.analysis.freeze import freeze as priced
     from zoo.analysis.freeze import planned
+    from zoo.analysis.freezing import Plan
+    from zoo.errors import PlanError
 
     subject = Subject(model, inputs, kwargs=kwargs, arguments=arguments)
     kept = ("batch", "device", "dtype", "formulas", "hints", "progress")
     alone = {name: options.pop(name) for name in kept if name in options}
     look = subject.trace(**alone)
+    if "freeze" in options or isinstance(train, bool):
+        raise PlanError("plan", "it is made here", "Say what to train: train='layer4.*,fc'.")
+    if look.failure is not None:
+        broken = subject.trace(train=True, **alone, **options)
+        return _shown(priced([(Plan("train everything"), broken)], epochs=epochs))
     steps = [
         (plan, subject.trace(train=True, freeze=plan, **alone, **options))
         for plan in planned(look, through=through, train=train, fraction=fraction, of=of)
@@ -670,9 +679,9 @@ def _traced(
     if not isinstance(model, Trace):
         return trace(model, *inputs, **options)
     if inputs or options:
-        from zoo.errors import InputError
+        from zoo.errors import OptionError
 
-        raise InputError("beside a trace", "a trace has run already", "Give it alone.")
+        raise OptionError("beside a trace", "a trace has run already", "Give it alone.")
     return model
 
 

@@ -9,6 +9,7 @@
     |- BadArgument           --set with an unknown argument or a wrong type
     |- BuildError            the constructor raised
     |- InputError            an input that cannot be read, or does not fit the model
+    |  `- OptionError        an option of an analysis that is none
     |- StepError             a training step that cannot be made
     |  `- NothingToTrain     no gradient reaches a parameter
     |- PlanError             a plan to freeze that cannot be made
@@ -121,6 +122,14 @@ class InputError(ZooError):
     def __init__(self, what: str, reason: str, hint: str) -> None:
         self.what, self.reason, self.hint = what, reason, hint
         super().__init__(f"input {what}: {reason}. {hint}")
+
+
+class OptionError(InputError):
+    """An option of an analysis that is none, or that does not go with another."""
+
+    def __init__(self, what: str, reason: str, hint: str) -> None:
+        self.what, self.reason, self.hint = what, reason, hint
+        ZooError.__init__(self, f"{what}: {reason}. {hint}")
 
 
 class StepError(ZooError):

@@ -101,11 +101,13 @@ class Subject:
         from zoo.analysis.tracer.step import Training, autocast_dtype
 
         step = None
-        if train and loss != "none":
+        if not train:
+            _refuse(optimizer=optimizer != "sgd", loss=loss != "sum", checkpoint=bool(checkpoint))
+            _refuse(accumulate=accumulate != 1, set_to_none=not set_to_none, freeze=bool(freeze))
+        elif loss != "none":
             step = Training(
                 optimizer=optimizer,
                 loss=loss,
-                autocast=autocast_dtype(autocast),
                 accumulate=accumulate,
                 set_to_none=set_to_none,
                 checkpoint=(checkpoint,) if isinstance(checkpoint, str) else tuple(checkpoint),
@@ -118,6 +120,7 @@ class Subject:
             info=self.info,
             training=train,
             step=step,
+            autocast=autocast_dtype(autocast),
             plugin_formulas=manager().costs(),
             **options,
         )
@@ -132,6 +135,15 @@ class Subject:
             return found
         hint = f"The default input is {' and '.join(words_of(self.default))}."
         return replace(found, failure=replace(failure, hint=hint))
+
+
+def _refuse(**said: bool) -> None:
+    """Raise for an option of a training step where there is none."""
+    for name, given in said.items():
+        if given:
+            from zoo.errors import StepError
+
+            raise StepError(name, "it was given without a training step", "Say train=True.")
 
 
 def built(name: str, arguments: Mapping[str, Any] | None, words: tuple[str, ...] = ()) -> nn.Module:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,3 +32,36 @@ def test_errors_of_the_peers() -> None:
     for tool, cells in shown.items():
         assert measured[tool][: len(cells)] == cells
     assert set(measured["zoo"]) == {"exact"}
+
+
+PUBLISHED = "benchmarks/results/published_memory"
+MEMORY = "docs/explanation/predicted-and-measured-memory.md"
+
+
+def test_errors_of_published_memory() -> None:
+    shown = rows(MEMORY, "## Errors by source")
+    assert shown == rows(f"{PUBLISHED}.md", "## By source")
+    assert len(shown) > 5
+
+
+def test_examples_of_published_memory() -> None:
+    """Measured, predicted and both ratios of each example are those of a row of the results."""
+    examples = rows(MEMORY, "## What is predicted well")
+    del examples["model"], examples["---"]
+    lines = (ROOT / f"{PUBLISHED}.md").read_text().splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    found = {tuple(line[10:14]) for line in cells if len(line) == 16}
+    assert len(examples) >= 6
+    assert {tuple(one) for one in examples.values()} <= found
+
+
+def test_no_published_row_is_hidden() -> None:
+    """Each row of the facts is in the results: predicted, or with the reason why not."""
+    with (ROOT / "tests/oracles/memory_measured.csv").open(newline="") as file:
+        facts = list(csv.DictReader(file))
+    lines = json.loads((ROOT / f"{PUBLISHED}.json").read_text())["rows"]
+    assert [line["row"] for line in lines] == facts
+    assert all(("predicted" in line) != ("not_rebuilt" in line) for line in lines)
+    far = [one for one in lines if one.get("measured") and abs(one["ratio"] - 1) > 0.1]
+    assert far
+    assert all(one["cause"] for one in far)

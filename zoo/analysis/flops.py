@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.analysis.coverage import coverage, uncounted_notes
 from zoo.analysis.records import Column, Note, OpCall, Report, Trace
-from zoo.errors import InputError, did_you_mean
+from zoo.errors import OptionError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -117,14 +117,14 @@ def check(by: str, causal: str) -> None:
         causal: How causal attention is counted.
 
     Raises:
-        InputError: No such grouping, or no such convention.
+        OptionError: No such grouping, or no such convention.
     """
     if by not in GROUPINGS:
         hint = did_you_mean(by, GROUPINGS, f"Known: {', '.join(GROUPINGS)}.")
-        raise InputError(f"by {by!r}", "no such grouping", hint)
+        raise OptionError(f"by {by!r}", "no such grouping", hint)
     if causal not in CONVENTIONS:
         hint = did_you_mean(causal, CONVENTIONS, "Known: full, half.")
-        raise InputError(f"causal {causal!r}", "no such convention", hint)
+        raise OptionError(f"causal {causal!r}", "no such convention", hint)
 
 
 def flops(trace: Trace, *, by: str = "module", causal: str = "full") -> Report:
@@ -139,7 +139,7 @@ def flops(trace: Trace, *, by: str = "module", causal: str = "full") -> Report:
         The report; modules in the order of their calls, phases in theirs, others by their MACs.
 
     Raises:
-        InputError: No such grouping, or no such convention.
+        OptionError: No such grouping, or no such convention.
     """
     check(by, causal)
     macs = {op.index: _macs(op, causal) for op in trace.ops}

@@ -16,8 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo.analysis.freezing import Model, Plan
-from zoo.analysis.memory import peak
+from zoo.analysis.coverage import coverage, uncounted_notes
+from zoo.analysis.freezing import OF, Model, Plan
+from zoo.analysis.memory import peak, place_of
 from zoo.analysis.records import Column, Note, OpCall, Report, Storage, Trace
 from zoo.analysis.steptime import effort, step_effort
 from zoo.errors import NothingToTrain, PlanError, StepError
@@ -25,11 +26,6 @@ from zoo.errors import NothingToTrain, PlanError, StepError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-RANDOM = frozenset(
-    "bernoulli bernoulli_ native_dropout rand rand_like randn randn_like randint randint_like "
-    "randperm normal normal_ uniform uniform_ multinomial exponential_ rrelu_with_noise".split()
-)
-"""Operators that draw random numbers."""
 UNFILLED = frozenset("empty empty_like empty_strided new_empty new_empty_strided".split())
 """Operators whose result has no content yet."""
 COLUMNS = (
@@ -44,7 +40,7 @@ COLUMNS = (
     Column(
         "ratio", "1", "Estimated time of a step on a CPU, by that of a step that trains everything."
     ),
-    Column("macs_ratio", "1", "The same of the MACs."),
+    Column("macs_ratio", "1", "MACs of the step, by those of a step that trains everything."),
     Column("cacheable", "", "Whether features of the frozen prefix can be cached, or why not."),
     Column("cache_bytes", "B", "Bytes of the features of one input."),
     Column("cached_ratio", "1", "`ratio` over all epochs, with the features cached."),
@@ -105,7 +101,7 @@ def _varies(trace: Trace, op: OpCall) -> str | None:
     """Why an operator gives another result for the same input; None where it does not."""
     where = trace.calls[op.call].path or trace.calls[op.call].type
     name = op.op.split(".")[1]
-    if name in RANDOM:
+    if op.random:
         return f"{where} draws random numbers"
     if "batch_norm" in name and _of_the_batch(trace, op):
         return f"{where} uses statistics of the batch"
@@ -156,6 +152,8 @@ def planned(
         PlanError: Several were asked for, or one cannot be made.
         NothingToTrain: It leaves nothing to train.
     """
+    if of not in OF:
+        raise PlanError(f"--of {of}", "no such share", f"Known: {', '.join(OF)}.")
     asked = [one for one in (through, train, fraction) if one is not None]
     if len(asked) > 1:
         raise PlanError("plan", "several were given", "Give --through, --train or --fraction.")
@@ -191,7 +189,12 @@ def freeze(steps: Sequence[tuple[Plan, Trace]], *, epochs: int = 10) -> Report:
     if whole.step is None:
         raise StepError("loss none", "without a backward pass nothing is frozen", "Name a loss.")
     rows = [_row(plan, trace, whole, epochs) for plan, trace in steps]
-    notes = [note for note in last.notes if note.code != "uncounted-op"]
+    notes = [*uncounted_notes(last, last.ops), *last.notes]
+    if place_of(whole) != "cpu" or (whole.step.autocast if whole.step else None):
+        text = (
+            "ratio and cached_ratio are those of a CPU's float32 kernels; look at macs_ratio too."
+        )
+        notes.append(Note("warning", "cpu-ratio", text))
     notes.append(
         Note(
             "info",
@@ -205,7 +208,7 @@ def freeze(steps: Sequence[tuple[Plan, Trace]], *, epochs: int = 10) -> Report:
         inputs=whole.inputs,
         columns=COLUMNS,
         rows=tuple(rows),
-        totals={**rows[-1], "epochs": epochs, "plans": len(rows)},
+        totals={**rows[-1], "epochs": epochs, "plans": len(rows), **coverage(last.ops)},
         notes=tuple(notes),
         failure=next((trace.failure for _, trace in steps if trace.failure), None),
     )

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from zoo.analysis.naming import above, called
 from zoo.errors import NothingToTrain, PlanError, did_you_mean
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Model:
         own, inside = defaultdict(list), defaultdict(list)
         for parameter in self.trace.parameters:
             own[parameter.module].append(parameter.names[0])
-            for path in _around(parameter.module):
+            for path in above(parameter.module):
                 inside[path].append(parameter.names[0])
         last = self.last
         whole = {
@@ -116,8 +117,8 @@ class Model:
         for module in self.trace.modules:
             path, names = module.path, own[module.path]
             before = path in last and last[path] <= (end - 1 if path in self.idle else end)
-            part = path in last and last[path] <= boundary and whole.intersection(_around(path))
-            norm = "norm" in module.type.lower() and names and frozen.issuperset(names)
+            part = path in last and last[path] <= boundary and whole.intersection(above(path))
+            norm = called("Norm", module.type) and names and frozen.issuperset(names)
             if before or part or norm:
                 found.append(path)
         return tuple(found)
@@ -250,11 +251,11 @@ class Model:
         """Parameters and MACs of each module, with those inside it."""
         sums: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         for parameter in self.trace.parameters:
-            for path in _around(parameter.module):
+            for path in above(parameter.module):
                 sums[path][0] += parameter.spec.numel
         for op in self.trace.ops:
             if op.cost is not None and op.cost.macs:
-                for path in _around(self.trace.calls[op.call].module):
+                for path in above(self.trace.calls[op.call].module):
                     sums[path][1] += op.cost.macs
         return {path: (one[0], one[1]) for path, one in sums.items()}
 
@@ -266,19 +267,13 @@ def matches(name: str, pattern: str) -> bool:
     (True, True)
     """
     return fnmatchcase(name, pattern) or any(
-        fnmatchcase(path, pattern) for path in _around(name.rpartition(".")[0]) if path
+        fnmatchcase(path, pattern) for path in above(name.rpartition(".")[0]) if path
     )
 
 
 def macs(trace: Trace, first: int, last: int) -> int:
     """MACs of the operators from `first` to `last`."""
     return sum(op.cost.macs for op in trace.ops[first : last + 1] if op.cost is not None)
-
-
-def _around(path: str) -> list[str]:
-    """A path and all that hold it, the root first."""
-    parts = path.split(".") if path else []
-    return ["", *(".".join(parts[: end + 1]) for end in range(len(parts)))]
 
 
 def _last_operators(trace: Trace) -> tuple[dict[str, int], frozenset[str]]:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torch.nn.parameter import is_lazy
-
-from zoo.analysis.records import Buffer, ModelInfo, Note, Parameter, TensorSpec, Trace
+from zoo.analysis.records import ModelInfo, Note, TensorSpec, Trace
+from zoo.analysis.tracer import holdings
 from zoo.analysis.tracer.paths import Paths
+from zoo.analysis.tracer.recorder import dtype_name
 from zoo.analysis.tracer.run import device_name, torch_dtype, unwrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    import torch
     from torch import Tensor, nn
 
 
@@ -43,42 +40,22 @@ def held(
 
     def spec(tensor: Tensor) -> TensorSpec:
         kind = cast if cast is not None and tensor.is_floating_point() else tensor.dtype
-        return TensorSpec(tuple(tensor.shape), _name(kind), place)
+        return TensorSpec(tuple(tensor.shape), dtype_name(kind), place)
 
-    parameters = _grouped(model.named_parameters(remove_duplicate=False))
-    buffers = _grouped(model.named_buffers(remove_duplicate=False))
-    lazy = [names[0] for one, names in parameters if is_lazy(one)]
+    def used(_: Tensor) -> bool:
+        return True
+
+    parameters, lazy = holdings.parameters(model, spec, used)
     return Trace(
         model=info or ModelInfo(type(model).__name__),
         inputs=(),
         modules=Paths(model).submodules(),
         calls=(),
         ops=(),
-        parameters=tuple(
-            Parameter(names, spec(one), one.requires_grad, names[0].rpartition(".")[0], used=True)
-            for one, names in parameters
-            if not is_lazy(one)
-        ),
-        buffers=tuple(
-            Buffer(names, spec(one), names[0].rpartition(".")[0], used=True)
-            for one, names in buffers
-            if not is_lazy(one)
-        ),
+        parameters=parameters,
+        buffers=holdings.buffers(model, spec, used),
         notes=(_lazy_note(lazy),) if lazy else (),
     )
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
-
-
-def _grouped(found: Iterable[tuple[str, Tensor]]) -> list[tuple[Tensor, tuple[str, ...]]]:
-    """Distinct tensors with all their names, in order."""
-    names: dict[int, tuple[Tensor, tuple[str, ...]]] = {}
-    for name, tensor in found:
-        _, before = names.get(id(tensor), (tensor, ()))
-        names[id(tensor)] = (tensor, (*before, name))
-    return list(names.values())
 
 
 def _lazy_note(names: list[str]) -> Note:

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from zoo.analysis.naming import above
 from zoo.analysis.records import Column, Report, Role, Storage, Trace
-from zoo.errors import InputError, did_you_mean
+from zoo.errors import OptionError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -124,11 +125,11 @@ def check(by: str) -> None:
         by: One of `GROUPINGS`.
 
     Raises:
-        InputError: It is none.
+        OptionError: It is none.
     """
     if by not in GROUPINGS:
         hint = did_you_mean(by, GROUPINGS, f"Known: {', '.join(GROUPINGS)}.")
-        raise InputError(f"by {by!r}", "rows cannot be made so", hint)
+        raise OptionError(f"by {by!r}", "rows cannot be made so", hint)
 
 
 def memory(trace: Trace, by: str = "role") -> Report:
@@ -143,7 +144,7 @@ def memory(trace: Trace, by: str = "role") -> Report:
         The report. Its rows add up to `peak_bytes`, but for those by `time`.
 
     Raises:
-        InputError: `by` is none of these.
+        OptionError: `by` is none of these.
     """
     check(by)
     most = peak(trace)
@@ -231,9 +232,8 @@ def _by_module(trace: Trace, most: Peak) -> Iterable[Mapping[str, Any]]:
     held: dict[str, Counter[str]] = defaultdict(Counter)
     for storage in most.live:
         path = owners.path(storage)
-        parts = path.split(".") if path else []
-        for above in ["", *(".".join(parts[: end + 1]) for end in range(len(parts)))]:
-            held[above][storage.role] += storage.nbytes
+        for outer in above(path):
+            held[outer][storage.role] += storage.nbytes
     types = {one.path: one.type for one in trace.modules}
     first = {call.module: call.index for call in reversed(trace.calls)}
     paths = [*types, *(path for path in held if path not in types)]

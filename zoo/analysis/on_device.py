@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zoo.analysis.allocator import Accelerator, Usage, simulate, trace_events, workspace_bytes
 from zoo.analysis.memory import place_of
 from zoo.analysis.records import Note
-from zoo.errors import InputError
+from zoo.errors import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,19 +29,19 @@ def check(device: Device, place: str | None = None, other: Device | None = None)
         other: The device that it has to fit into, where one was named.
 
     Raises:
-        InputError: The device's allocator is not known, or another one was named too.
+        OptionError: The device's allocator is not known, or another one was named too.
     """
     if device.kind != "cuda":
         reason = f"the allocator of {device.kind} devices is not known"
         hint = "Leave it out, and name a size (--fits 24GB): the bytes of tensors are compared."
-        raise InputError(f"on {device.name!r}", reason, hint)
+        raise OptionError(f"on {device.name!r}", reason, hint)
     if place is not None and place.partition(":")[0] != device.kind:
         reason = f"the run is said to take place on {place}, and not on {device.kind}"
         hint = f"Say device {device.kind}, or leave it out."
-        raise InputError(f"on {device.name!r}", reason, hint)
+        raise OptionError(f"on {device.name!r}", reason, hint)
     if other is not None and other.name != device.name:
         reason = f"it has to fit into {other.name}, which is another device"
-        raise InputError(f"on {device.name!r}", reason, "Name one device, or one and a size.")
+        raise OptionError(f"on {device.name!r}", reason, "Name one device, or one and a size.")
 
 
 def usage(trace: Trace, device: Device) -> Usage:

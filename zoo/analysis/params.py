@@ -20,13 +20,13 @@ What a parametrization (`torch.nn.utils.parametrizations`) keeps has the role of
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from zoo.analysis.naming import above, called
 from zoo.analysis.records import Column, Note, Parameter, Report, Trace
-from zoo.errors import InputError, did_you_mean
+from zoo.errors import OptionError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -165,11 +165,11 @@ def check(by: str) -> None:
         by: How rows are grouped.
 
     Raises:
-        InputError: No such grouping.
+        OptionError: No such grouping.
     """
     if by not in GROUPINGS:
         hint = did_you_mean(by, GROUPINGS, f"Known: {', '.join(GROUPINGS)}.")
-        raise InputError(f"by {by!r}", "no such grouping", hint)
+        raise OptionError(f"by {by!r}", "no such grouping", hint)
 
 
 def params(
@@ -186,7 +186,7 @@ def params(
         The report; parameters and modules in the order of the model, others by size.
 
     Raises:
-        InputError: No such grouping.
+        OptionError: No such grouping.
     """
     check(by)
     ran = bool(trace.calls) and trace.failure is None
@@ -236,20 +236,15 @@ def role_of(parameter: Parameter, types: Mapping[str, str]) -> str:
         owner = owner.removeprefix(".")
     kind = types.get(owner, "").removeprefix("Parametrized")
     words = leaf.lower().split("_")
-    if _called("Norm", kind):
+    if called("Norm", kind):
         return "norm"
-    if _called("Embedding(Bag)?", kind) or "embed" in leaf.lower():
+    if called("Embedding(Bag)?", kind) or "embed" in leaf.lower():
         return "embedding"
     if "bias" in (words[0], words[-1]):
         return "bias"
     shape = parameter.spec.shape
     matrix = len(shape) == 2 or sum(length > 1 for length in shape) > 1
     return "weight" if matrix or "weight" in (words[0], words[-1]) else "other"
-
-
-def _called(word: str, kind: str) -> bool:
-    """Whether `word` is a word of a class's name, as Norm is of BatchNorm2d, not of Normal."""
-    return re.search(f"{word}(?![a-z])", kind) is not None
 
 
 def _sums(parameters: Iterable[Parameter], values: Mapping[str, Values] | None) -> _Sums:
@@ -303,8 +298,8 @@ def _modules(
     held: dict[str, list[Parameter]] = {"": []}
     for one in trace.parameters:
         path = first.get(one.module, one.module)
-        for above in _above(path):
-            held.setdefault(above, []).append(one)
+        for outer in above(path):
+            held.setdefault(outer, []).append(one)
     for module in trace.modules:
         if module.path not in held:
             continue
@@ -321,21 +316,11 @@ def _modules(
             "path": module.path,
             "name": module.path.rpartition(".")[2] or module.type,
             "type": types[module.path],
-            "depth": len(_above(module.path)) - 1,
+            "depth": len(above(module.path)) - 1,
             **cells,
             **(sums.values.cells() if values is not None else {}),
             "marks": marks,
         }
-
-
-def _above(path: str) -> list[str]:
-    """A path and the paths that it is in, outermost first; the model's own is empty.
-
-    >>> _above("a.b"), _above("")
-    (['', 'a', 'a.b'], [''])
-    """
-    parts = path.split(".") if path else []
-    return ["", *(".".join(parts[: end + 1]) for end in range(len(parts)))]
 
 
 def _groups(

@@ -219,6 +219,8 @@ class OpCall:
     """Bytes of the storages it allocated; 0 for views and results written in place."""
     causal: bool = False
     """Whether it is a fused attention that was told to look only backwards."""
+    random: bool = False
+    """Whether its result depends on random numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +228,7 @@ class Storage:
     """A block of memory. Peak memory is a fold over these."""
 
     id: int
-    """Number in the order of birth."""
+    """Number in the order in which blocks were written down."""
     nbytes: int
     """Bytes it holds."""
     device: str
@@ -307,7 +309,7 @@ class Step:
     """How a training step was made. All figures of its trace are those of one micro-batch."""
 
     optimizer: str
-    """What it is called: `adamw`, or the name of its class."""
+    """What it is called: `adamw`, or the name of the function that made it."""
     loss: str
     """`sum`, `cross-entropy`, `mse`, or the name of a function."""
     autocast: str | None = None

@@ -1,22 +1,23 @@
 """How long do operators take, roughly: enough to compare two runs of one model.
 
-The clock is that of one core of a present server processor that runs torch's CPU kernels. An
-operator takes the sum of four terms:
+The clock is that of one core of a present server processor that runs torch's CPU kernels in
+float32. An operator takes the sum of
 
     products          MACs / rate; a convolution's channels fill whole vectors of 16
-    traffic           bytes read and written / bandwidth
+    traffic           bytes read and written / bandwidth, for some operators pointwise FLOPs / rate
     calling it        `CALL`, whatever its size; `MODULE` for the module that runs it
     fresh memory      bytes of new blocks of 32 MiB and more / `FRESH`
 
-Only ratios of such sums mean anything. What makes them differ from ratios of MACs: norms that use
-statistics of the batch (a tenth of the speed of norms that do not), max-pooling, depthwise
-convolutions, gradients of convolutions, which have speeds of their own for inputs and weights,
-weights of large layers that few rows are multiplied with, and the optimizer.
+and a step takes besides bytes that are kept from one phase to the next / `HELD`, since these leave
+the caches. Only ratios of such sums mean anything. What makes them differ from ratios of MACs:
+norms that use statistics of the batch (a tenth of the speed of norms that do not), max-pooling,
+depthwise convolutions, gradients of convolutions, which have speeds of their own for inputs and
+weights, weights of large layers that few rows are multiplied with, what is kept for the backward
+pass, and the optimizer.
 
-Rates are rounded from measurements of torch 2.14 with oneDNN on one core of an AMD EPYC 9004 (16
-products a cycle): `benchmarks/freeze_ratio.py --set chosen` lists the models whose operators were
-timed. Another processor, more threads or a GPU have other ratios; the definitions are in
-`docs/how-to/what-does-freezing-save.md`.
+Rates are rounded from measurements of torch 2.14 with oneDNN on one core of an AMD EPYC of the
+Zen 4 kind (16 products a cycle): `benchmarks/freeze_ratio.py` names the models whose operators were
+timed, and times them again. Another processor, more threads or a GPU have other ratios.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ MODULE = 25_000.0
 """ns that a call of a module takes in Python."""
 HELD = 5.0
 """Bytes a ns more of what is written in one phase of a step and read in the next: activations that
-the backward pass needs, and gradients. Other results are read while they are in a cache."""
+the backward pass needs, and gradients. Other results are read while they are in a cache, and blocks
+of fresh memory are never in one."""
 PASS = 30_000.0
 """ns more of a pass of a convolution: oneDNN looks its kernel up and lays its tensors out."""
 FRESH = 2.8
@@ -84,7 +86,7 @@ PRODUCT = Speed(macs=52, traffic=11)
 SLOW = Speed(traffic=10)
 SPEEDS: Mapping[str, Speed] = {
     **dict.fromkeys("mm addmm bmm baddbmm _int_mm _addmm_activation".split(), PRODUCT),
-    **dict.fromkeys("mkldnn_rnn_layer mkldnn_rnn_layer_backward".split(), Speed(50, 11)),
+    **dict.fromkeys("mkldnn_rnn_layer mkldnn_rnn_layer_backward".split(), Speed(44, 100)),
     "_scaled_dot_product_flash_attention_for_cpu": Speed(22, 11),
     "_scaled_dot_product_flash_attention_for_cpu_backward": Speed(26, 11),
     **dict.fromkeys("gelu gelu_backward silu silu_backward mish mish_backward".split(), SLOW),
@@ -154,7 +156,11 @@ def step_effort(trace: Trace) -> float:
     Returns:
         That of its operators, and of what leaves the cache before it is read again.
     """
-    held = sum(one.nbytes for one in trace.storages if one.role in ("saved", "gradient"))
+    held = sum(
+        one.nbytes
+        for one in trace.storages
+        if one.role in ("saved", "gradient") and one.nbytes < LARGE
+    )
     return effort(trace.ops) + held / HELD
 
 

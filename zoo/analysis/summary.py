@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from zoo.analysis.coverage import coverage, uncounted_notes
+from zoo.analysis.naming import above
 from zoo.analysis.records import (
     Column,
     ModuleCall,
@@ -109,7 +110,7 @@ class _Holders:
         self.first_call: dict[str, int] = {}
         for call in trace.calls:
             self.first_call.setdefault(call.module, call.index)
-        self.reaches_call = {prefix for path in self.first_call for prefix in _prefixes(path)}
+        self.reaches_call = {prefix for path in self.first_call for prefix in above(path)}
         self.of_call: dict[int, list[Parameter]] = defaultdict(list)
         self.uncalled: dict[tuple[int, str], list[Parameter]] = defaultdict(list)
         self.tied_elsewhere: set[str] = set()
@@ -129,19 +130,13 @@ class _Holders:
             self.tied_elsewhere.update(path for _, path in called[1:])
             return
         path = paths[0]
-        above = next((p for p in reversed(_prefixes(path)) if p in self.first_call), "")
-        call = self.first_call.get(above, 0)
+        outer = next((p for p in reversed(above(path)) if p in self.first_call), "")
+        call = self.first_call.get(outer, 0)
         if parameter.used:
             self.of_call[call].append(parameter)
             return
-        outermost = next((p for p in _prefixes(path) if p not in self.reaches_call), path)
+        outermost = next((p for p in above(path) if p not in self.reaches_call), path)
         self.uncalled[call, outermost].append(parameter)
-
-
-def _prefixes(path: str) -> list[str]:
-    """`["", "a", "a.b"]` of `a.b`: a path and what holds it, outermost first."""
-    parts = path.split(".") if path else []
-    return ["", *(".".join(parts[: end + 1]) for end in range(len(parts)))]
 
 
 def summary(trace: Trace) -> Report:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from zoo.cli.options import how_options, report, run_options, table_options
+from zoo.cli.options import how_options, report, run_options, strict_option, table_options
 from zoo.cli.output import output_options
 
 
@@ -37,6 +37,7 @@ from zoo.cli.output import output_options
 @run_options
 @how_options
 @table_options
+@strict_option
 @output_options
 @click.pass_context
 def freeze(ctx: click.Context, /, model: str, **options: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from zoo.analysis.devices import CONFIDENCES, DTYPES, KINDS, SIZES, Device, Link, key
+from zoo.analysis.devices import CONFIDENCES, DTYPES, ENDS, KINDS, SIZES, Device, Link, key
 from zoo.errors import did_you_mean
 
 
@@ -35,6 +35,9 @@ def _faults(device: Device) -> Iterator[str | None]:
         yield f"links {device.links!r} are not a tuple of Links"
     if device.confidence not in CONFIDENCES:
         yield f"confidence {device.confidence!r} is none of {', '.join(CONFIDENCES)}"
+    for one in ("usable_confidence", "context_confidence"):
+        if getattr(device, one) not in (None, *CONFIDENCES):
+            yield f"{one} {getattr(device, one)!r} is none of {', '.join(CONFIDENCES)}"
 
 
 def _bytes_fault(name: str, value: object) -> str | None:
@@ -63,7 +66,9 @@ def _is_rate(value: object) -> bool:
 
 
 def _is_link(link: object) -> bool:
-    return isinstance(link, Link) and (link.bandwidth is None or _is_rate(link.bandwidth))
+    if not isinstance(link, Link) or link.to not in ENDS or not isinstance(link.name, str):
+        return False
+    return link.bandwidth is None or _is_rate(link.bandwidth)
 
 
 def _peaks_fault(peaks: object) -> str | None:

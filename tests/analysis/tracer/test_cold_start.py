@@ -39,7 +39,7 @@ models = {
     "two-way LSTM": (nn.LSTM(16, 16, bidirectional=True), "5,2,16"),
     "GRU": (nn.GRU(16, 16, 2, batch_first=True), "2,5,16"),
     "RNN": (nn.RNN(16, 16), "5,2,16"),
-    "llama": (skeleton(lambda: llama(sys.argv[1])), "1,16:int64"),
+    "llama": (skeleton(lambda: llama(sys.argv[1])), "1,2048:int64"),
 }
 for name, (model, words) in models.items():
     for optimizer in ("sgd", "sgd-momentum", "adam", "adamw"):

@@ -271,6 +271,18 @@ def test_operands_that_both_stretch(dims: list[Any], left_out: int, name: str) -
     assert (mine.shape, mine.stride()) == (theirs.shape, theirs.stride())
 
 
+@pytest.mark.parametrize("shapes", [((4, 1), (3,)), ((3,), ()), ((), (3,)), ((2, 3), (2, 3))])
+@pytest.mark.parametrize("kinds", [(torch.int64, torch.float32), (torch.bfloat16, torch.float32)])
+def test_operands_of_two_dtypes(shapes: Any, kinds: Any) -> None:
+    """The kind wins; within a kind, a tensor of no dims gives way."""
+    for first, second in (kinds, kinds[::-1]):
+        left, right = torch.ones(shapes[0], dtype=first), torch.ones(shapes[1], dtype=second)
+        mine = RULES["mul.Tensor"](blanked(left), blanked(right))
+        theirs = left * right
+        wanted = (theirs.shape, theirs.stride(), theirs.dtype)
+        assert (mine.shape, mine.stride(), mine.dtype) == wanted
+
+
 def test_operands_that_do_not_stretch_are_torchs() -> None:
     left, right = blank((2, 3), torch.float32), blank((4, 2, 1, 2), torch.float32)
     assert RULES["add.Tensor"](left, right) is NotImplemented

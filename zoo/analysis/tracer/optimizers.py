@@ -44,6 +44,8 @@ NAMES: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
     }
 )
 """Name -> class in `torch.optim` and the settings that change what it keeps or computes."""
+SETTLED: Mapping[str, int] = MappingProxyType({"radam": 5})
+"""Steps after which an optimizer does what it goes on doing, where that is not one."""
 RATE = 1e-3
 """Learning rate; costs do not depend on it."""
 
@@ -66,6 +68,11 @@ def name_of(optimizer: str | Factory) -> str:
         hint = did_you_mean(optimizer, NAMES, f"Known: {', '.join(NAMES)}.")
         raise StepError(f"optimizer {optimizer!r}", "no optimizer is called so", hint)
     return optimizer
+
+
+def settled(optimizer: str | Factory) -> int:
+    """How many steps come before the one that stands for all later ones."""
+    return SETTLED.get(optimizer, 1) if isinstance(optimizer, str) else 1
 
 
 def made(optimizer: str | Factory, parameters: Sequence[nn.Parameter]) -> Optimizer:

@@ -53,16 +53,25 @@ def dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-class _Operator:
+def _draws(arguments: Mapping[str, Any]) -> bool:
+    """Whether an operator that may draw random numbers does; dropout of 0 draws none."""
+    chances = [arguments[name] for name in ("dropout_p", "dropout", "p") if name in arguments]
+    trains = arguments.get("train", True) is not False
+    return trains and all(chance != 0 for chance in chances)
+
+
+class _Named:
     """What is asked of an operator each time it runs, looked up once."""
 
-    __slots__ = ("_declared", "causal", "func", "name", "tags")
+    __slots__ = ("_declared", "causal", "func", "name", "random", "tags")
 
     def __init__(self, func: Any) -> None:
         self.func = func  # held, so that no other operator gets its address
         self.tags: frozenset[str] = frozenset()
         self.causal = False
         """Whether it can be told to look only backwards."""
+        self.random = False
+        """Whether it may draw random numbers."""
         self._declared: Declared | None = None
         if isinstance(func, HigherOrderOperator):
             self.name = f"higher_order.{func.name()}"
@@ -74,6 +83,7 @@ class _Operator:
         tags = {str(tag).removeprefix("torch.Tag.") for tag in func.tags}
         self.tags = frozenset((*tags, "view") if func.is_view else tags)
         self.causal = any(argument.name == "is_causal" for argument in schema.arguments)
+        self.random = "nondeterministic_seeded" in tags
 
     def declared(self) -> Declared:
         """Its arguments."""
@@ -124,7 +134,7 @@ class Recorder:
         """Calls by module, in all (None) and by the call around; None after another call."""
         self._stack: list[Opened] = []
         self._count = 0
-        self._operators: dict[int, _Operator] = {}
+        self._operators: dict[int, _Named] = {}
         self._specs: dict[Any, TensorSpec] = {}
         """One of each kind, so that equal ones are one object."""
         self._costs: dict[Any, Cost | None] = {}
@@ -197,8 +207,9 @@ class Recorder:
     @contextmanager
     def repeating(self, module: nn.Module) -> Iterator[None]:
         """Inside, in the backward pass, operators belong to a call of `module` that is repeated."""
-        if self.phase == "forward" or self.paused:
-            yield
+        known = self._calls_of(self.paths.first(module, ""), None)
+        if self.phase == "forward" or self.paused or not known:
+            yield  # no call of it is on record where the model calls its `forward` itself
             return
         self._enter(module, (), {})
         try:
@@ -320,6 +331,12 @@ class Recorder:
             opened = self._stack.pop()
             self._close(opened, opened.module, None)
 
+    def holds_now(self) -> None:
+        """Write down what lazy modules have made while nothing was written down."""
+        for module in self.paths.modules:
+            if not isinstance(module, LazyModuleMixin) or "_initialize_hook" not in module.__dict__:
+                self._made_now(module)
+
     def _made_now(self, module: nn.Module) -> None:
         """Write down the parameters and buffers that a lazy module has made; they stay."""
         path = self.paths.first(module, "")
@@ -333,15 +350,13 @@ class Recorder:
                     known = f"{path}.{name}" if path else name
                     self.ledger.add(tensor, self.place, role, name=known)
 
-    def _operator(self, func: Any) -> _Operator:
+    def _operator(self, func: Any) -> _Named:
         known = self._operators.get(id(func))
         if known is None:
-            known = self._operators[id(func)] = _Operator(func)
+            known = self._operators[id(func)] = _Named(func)
         return known
 
-    def _cost(
-        self, known: _Operator, inputs: Inputs, outputs: tuple[TensorSpec, ...]
-    ) -> Cost | None:
+    def _cost(self, known: _Named, inputs: Inputs, outputs: tuple[TensorSpec, ...]) -> Cost | None:
         """What an operator costs; asked once of a formula that looks at specs alone."""
         name = known.name
         key = (name, len(inputs), *map(id, inputs), *map(id, outputs))
@@ -422,10 +437,11 @@ class Recorder:
                         self.ledger.add(
                             tensor, spec.device, name=name, born=index, call=call, source=source
                         )
-            if func is ADD and self.phase == "backward" and not self._makers.in_user_code():
+            if func is ADD and self.phase == "backward" and self._joins():
                 self.ledger.joined(results[0], given[0])
             cost = self._cost(known, inputs, outputs)
             causal = known.causal and bool(arguments["is_causal"])
+            random = known.random and _draws(arguments)
             spent = self._workspaces.of(func, args, results)
             if spent:
                 self.ledger.spend(spent, mode.device, call, source, name)
@@ -443,10 +459,15 @@ class Recorder:
                 source=source,
                 new_bytes=new,
                 causal=causal,
+                random=random,
             )
         )
         if self.progress is not None and index % 256 == 0:
             self.progress(index)
+
+    def _joins(self) -> bool:
+        """Whether autograd itself adds, and no code of the user's nor a repeated forward pass."""
+        return not (torch.is_grad_enabled() or self._makers.in_user_code())
 
     def failed(self, func: Any, given: Sequence[Tensor], error: BaseException) -> None:
         """Remember which operator raised."""

@@ -19,17 +19,15 @@ from zoo.analysis.costs import DEFAULT
 from zoo.analysis.costs.base import CostFormula, table
 from zoo.analysis.inputs import dtype_of
 from zoo.analysis.records import (
-    Buffer,
     InputSpec,
     ModelInfo,
     Note,
-    Parameter,
     Storage,
     TensorSpec,
     Trace,
 )
 from zoo.analysis.skeleton import garbage_kept, random_state_kept
-from zoo.analysis.tracer import given
+from zoo.analysis.tracer import given, holdings
 from zoo.analysis.tracer.borrow import borrowed
 from zoo.analysis.tracer.devices import DeviceMode, with_index
 from zoo.analysis.tracer.failure import failure_of
@@ -37,7 +35,7 @@ from zoo.analysis.tracer.hints import Hints
 from zoo.analysis.tracer.modes import BlankMode
 from zoo.analysis.tracer.pricing import Formulas
 from zoo.analysis.tracer.recorder import Recorder
-from zoo.analysis.tracer.step import Training, TrainingStep
+from zoo.analysis.tracer.step import Training, TrainingStep, casting
 from zoo.errors import FormulaError, InputError, StepError
 
 if TYPE_CHECKING:
@@ -55,6 +53,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
     info: ModelInfo | None = None,
     training: bool = False,
     step: Training | None = None,
+    autocast: torch.dtype | None = None,
     device: str = "cpu",
     dtype: str | None = None,
     formulas: Mapping[str, CostFormula] | None = None,
@@ -75,6 +74,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
         info: What to call the model.
         training: Whether dropout and batch statistics are on. See `borrowed`.
         step: How to train; None runs the forward pass alone, without gradients.
+        autocast: Dtype that eligible operators run in.
         device: Where the run is said to take place.
         dtype: What floating point weights and inputs are cast to.
         formulas: Costs by operator, above all others; one that raises ends the run.
@@ -110,7 +110,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
         mode = BlankMode(answers, recorder, place)
         with borrowed(model, training=training, dtype=cast, device=place):
             _there_before(recorder.ledger, place, model, args, options)
-            taken, error = _taken(model, args, options, recorder, mode, step)
+            taken, error = _taken(model, args, options, recorder, mode, step, autocast)
             trace = _written(model, args, options, recorder, answers, error)
         named = info or ModelInfo(type(model).__name__)
         return replace(trace, model=named, step=taken.record if taken else None), error
@@ -157,6 +157,7 @@ def _taken(
     recorder: Recorder,
     mode: BlankMode,
     training: Training | None,
+    autocast: torch.dtype | None,
 ) -> tuple[TrainingStep | None, BaseException | None]:
     """Run the model; returns the training step, which holds what outlives it, and an error."""
     error: BaseException | None = None
@@ -171,9 +172,10 @@ def _taken(
         try:
             with mode, DeviceMode(mode):
                 if training is None:
-                    recorder.call(model, args, options)
+                    with casting(mode.device, autocast):
+                        recorder.call(model, args, options)
                 else:
-                    step = TrainingStep(model, training, recorder, mode)
+                    step = TrainingStep(model, training, recorder, mode, autocast)
                     step.take(args, options)
         except (FormulaError, StepError):
             raise
@@ -196,7 +198,17 @@ def _written(
     error: BaseException | None,
 ) -> Trace:
     """The trace of a run that is over; the model still holds what it ran with."""
-    parameters, unknown = _parameters(recorder, model)
+
+    def spec(tensor: Tensor) -> TensorSpec:
+        return recorder.specs([tensor])[0]
+
+    def lies(tensor: Tensor) -> TensorSpec:
+        return replace(spec(tensor), device=recorder.place)
+
+    def used(tensor: Tensor) -> bool:
+        return tensor.layout == torch.strided and (tensor.untyped_storage()._cdata in recorder.used)
+
+    parameters, unknown = holdings.parameters(model, spec, used)
     return Trace(
         model=ModelInfo(type(model).__name__),
         inputs=_inputs(recorder, model, args, options),
@@ -204,7 +216,7 @@ def _written(
         calls=recorder.finished_calls(),
         ops=tuple(recorder.ops),
         parameters=parameters,
-        buffers=_buffers(recorder, model),
+        buffers=holdings.buffers(model, lies, used),
         storages=_storages(recorder, model),
         failure=failure_of(error, model, recorder) if error is not None else None,
         notes=(*_notes(recorder, answers, unknown), *recorder.formulas.notes()),
@@ -294,51 +306,6 @@ def _inputs(
 ) -> tuple[InputSpec, ...]:
     found = given.names_of(model, args, options)
     return tuple(InputSpec(name, recorder.specs([tensor])[0]) for name, tensor in found)
-
-
-def _grouped(found: Any) -> dict[int, tuple[Tensor, list[str]]]:
-    """Distinct tensors with all their names, in order."""
-    groups: dict[int, tuple[Tensor, list[str]]] = {}
-    for name, tensor in found:
-        groups.setdefault(id(tensor), (tensor, []))[1].append(name)
-    return groups
-
-
-def _used(recorder: Recorder, tensor: Tensor) -> bool:
-    return tensor.layout == torch.strided and tensor.untyped_storage()._cdata in recorder.used
-
-
-def _parameters(recorder: Recorder, model: nn.Module) -> tuple[tuple[Parameter, ...], list[str]]:
-    """Parameters, and names of lazy ones that no call gave a shape."""
-    records, unknown = [], []
-    for tensor, names in _grouped(model.named_parameters(remove_duplicate=False)).values():
-        if is_lazy(tensor):
-            unknown.append(names[0])
-            continue
-        (spec,) = recorder.specs([tensor])
-        records.append(
-            Parameter(
-                names=tuple(names),
-                spec=spec,
-                trainable=tensor.requires_grad,
-                module=names[0].rpartition(".")[0],
-                used=_used(recorder, tensor),
-            )
-        )
-    return tuple(records), unknown
-
-
-def _buffers(recorder: Recorder, model: nn.Module) -> tuple[Buffer, ...]:
-    records = []
-    for tensor, names in _grouped(model.named_buffers(remove_duplicate=False)).values():
-        if is_lazy(tensor):
-            continue
-        owner, _, leaf = names[0].rpartition(".")
-        kept = leaf not in model.get_submodule(owner)._non_persistent_buffers_set
-        (found,) = recorder.specs([tensor])
-        spec = TensorSpec(found.shape, found.dtype, recorder.place)
-        records.append(Buffer(tuple(names), spec, owner, _used(recorder, tensor), kept))
-    return tuple(records)
 
 
 def _notes(recorder: Recorder, answers: Hints, unknown: Sequence[str]) -> tuple[Note, ...]:

@@ -21,7 +21,7 @@ from zoo.analysis.records import Step
 from zoo.analysis.tracer import losses, optimizers
 from zoo.analysis.tracer.autocast import simulated
 from zoo.analysis.tracer.blank import tensors_in
-from zoo.errors import InputError, NothingToTrain, StepError, did_you_mean
+from zoo.errors import InputError, NothingToTrain, PlanError, StepError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,8 +42,6 @@ class Training:
     """A name of `optimizers.NAMES`, or a function of the list of parameters."""
     loss: str | losses.Loss = "sum"
     """A name of `losses.NAMES`, or a function of what the model returned."""
-    autocast: torch.dtype | None = None
-    """Dtype that eligible operators run in."""
     accumulate: int = 1
     """Micro-batches between two steps of the optimizer."""
     set_to_none: bool = True
@@ -85,6 +83,29 @@ def autocast_dtype(word: str | None) -> torch.dtype | None:
     return found
 
 
+def casting(device: str, dtype: torch.dtype | None) -> AbstractContextManager[None]:
+    """Autocast for a pass over the model.
+
+    Args:
+        device: Where the run is said to take place.
+        dtype: What it casts to; None for no autocast.
+
+    Returns:
+        A context in which it is on.
+
+    Raises:
+        StepError: torch has no autocast for such a device.
+    """
+    if dtype is None:
+        return nullcontext()
+    kind = torch.device(device).type
+    try:
+        torch.is_autocast_enabled(kind)
+    except RuntimeError:
+        raise StepError(f"autocast on {kind}", "torch has none there", "Leave it out.") from None
+    return simulated(kind, dtype)
+
+
 class TrainingStep:
     """Takes one step of a model that holds blank tensors.
 
@@ -93,11 +114,18 @@ class TrainingStep:
         training: How.
         recorder: Writes down what happens.
         mode: Runs the operators.
+        cast: Dtype that eligible operators run in; None for no autocast.
     """
 
     def __init__(
-        self, model: nn.Module, training: Training, recorder: Recorder, mode: BlankMode
+        self,
+        model: nn.Module,
+        training: Training,
+        recorder: Recorder,
+        mode: BlankMode,
+        cast: torch.dtype | None,
     ) -> None:
+        self.cast = cast
         self.model, self.training = model, training
         self.recorder, self.mode = recorder, mode
         self.checkpointed = checkpointed(model, training.checkpoint)
@@ -115,7 +143,7 @@ class TrainingStep:
     @property
     def record(self) -> Step:
         """How the step was made."""
-        cast = self.training.autocast
+        cast = self.cast
         return Step(
             optimizer=optimizers.name_of(self.training.optimizer),
             loss=losses.name_of(self.training.loss),
@@ -139,30 +167,29 @@ class TrainingStep:
         if self.training.accumulate > 1 or not self.training.set_to_none:
             with recorder.rehearsal():
                 self._micro_batch(args, options)
+            self.recorder.holds_now()
             self._note_gradients()
         self.kept = self._micro_batch(args, options)
         self._note_gradients()
         with recorder.rehearsal():
-            self._optimize()
+            for _ in range(optimizers.settled(self.training.optimizer)):
+                self._optimize()
         self._note_state()
         recorder.phase = "optimizer"
         self._optimize()
 
     def _micro_batch(self, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
-        with self._autocast():
+        with casting(self.mode.device, self.cast):
             output = self.recorder.call(self.model, args, options)
             loss = losses.loss_of(self.training.loss, output, self._target)
         if not self.recorder.paused:
             self.recorder.ledger.mark(loss, "output")
             self.recorder.backward_begins()
-        with self._autocast():  # anew: a checkpointed module casts its weights again
+        with casting(
+            self.mode.device, self.cast
+        ):  # anew: a checkpointed module casts its weights again
             loss.backward()
         return output, loss
-
-    def _autocast(self) -> AbstractContextManager[None]:
-        cast = self.training.autocast
-        kind = torch.device(self.mode.device).type
-        return nullcontext() if cast is None else simulated(kind, cast)
 
     def _target(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         """A target, which lies there before the step as inputs do."""
@@ -209,6 +236,12 @@ class TrainingStep:
 def _freeze(model: nn.Module, plan: Plan) -> None:
     """Freeze parameters and still modules; `borrow.py` gives the model its own flags back."""
     frozen, still = set(plan.frozen), set(plan.still)
+    known = {name for name, _ in model.named_parameters()}
+    if not frozen <= known:
+        missing = min(frozen - known)
+        raise PlanError(
+            plan.name, f"the model has no parameter {missing}", "Make the plan of this model."
+        )
     for name, parameter in model.named_parameters():
         if name in frozen:
             parameter.requires_grad = False  # a lazy one takes no requires_grad_()
