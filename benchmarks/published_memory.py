@@ -362,7 +362,8 @@ ReLUs not in place; mmcv's hard-swish; no copy for an in-place ReLU6); the conte
 shows it. What a row leaves open is taken from its source's defaults (`settings`, below the table).
 
 No number is fitted and no row has a rule of its own, but this is no blind test. Circumstances were
-found by looking at a source's errors, and kept where its code confirms them. Three choices rest on
+found by looking at a source's errors; some were then read in code or issues (the scores' dtype,
+micro-batches, old torch's softmax, MiB), others are recalled (ReLUs, hard-swish). Three choices rest on
 the figures alone: 93 boxes an image for all detectors (7 was tried first; mmdet's figures come out
 better with 93, Detectron2's worse), the device's counter for efficient-densenet, which names none,
 and GiB for Detectron2's GB. The remainder that is put down to cuDNN's workspaces is inferred.

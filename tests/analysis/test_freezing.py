@@ -373,3 +373,10 @@ def test_nothing_left_to_train_is_an_error() -> None:
         zoo.freeze(Net().requires_grad_(requires_grad=False), IMAGE)
     with pytest.raises(NothingToTrain, match="the model has no trainable parameter"):
         zoo.freeze(nn.ReLU(), (2, 4))
+
+
+def test_a_run_that_breaks_is_told_before_a_plan_is_made() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(5, 4), nn.Linear(4, 4))
+    report = zoo.freeze(model, (2, 4), through="2")
+    assert report.failure is not None
+    assert [row["plan"] for row in report.rows] == ["train everything"]

@@ -138,6 +138,11 @@ class Model:
         """
         first = self.paths.get(path)
         if first is None or first not in self.last:
+            broke = self.trace.failure
+            if first is not None and broke is not None:
+                raise PlanError(
+                    f"--through {path}", f"before it, {broke.message}", broke.hint or ""
+                )
             reason = "no module is called so" if first is None else "it does not run"
             ran = [one for one in self.paths if one and self.paths[one] in self.last]
             hint = did_you_mean(path, ran, "Paths are those of `zoo summary`.")
@@ -243,7 +248,7 @@ class Model:
             heavy = any(2 * part > all_ for part, all_ in zip(held, whole, strict=True))
             if heavy and inside[call.index]:
                 todo.extend(reversed(inside[call.index]))
-            elif call.path not in found and call.module in self.last:
+            elif call.path in self.paths and call.path not in found and call.module in self.last:
                 found.append(call.path)
         return tuple(found)
 

@@ -12,7 +12,11 @@ from zoo.cli.output import output_options
 
 @click.command()
 @click.argument("model")
-@click.option("--through", metavar="MODULE", help="Freeze what runs up to the end of MODULE.")
+@click.option(
+    "--through",
+    metavar="MODULE",
+    help="Freeze what is read up to the end of MODULE, and not again after it.",
+)
 @click.option(
     "--train", metavar="A,B", help="Train these modules or parameters only: 'layer4.*,fc'."
 )

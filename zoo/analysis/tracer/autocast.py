@@ -331,6 +331,8 @@ def _register(kind: str) -> None:
     _library("_")
     for name in sorted(names(kind)):
         _register_one(name)
+    for name in sorted(_of_others(kind)):
+        _register_whole(name)
 
 
 @cache
@@ -346,6 +348,36 @@ def _register_one(name: str) -> None:
         return casts.run(func, args, kwargs)
 
     _library("aten").impl(name, run)
+
+
+def _of_others(kind: str) -> frozenset[str]:
+    """Operators of torchvision that its own autocast knows: `torchvision::roi_align`."""
+    found = torch._C._dispatch_get_registrations_for_dispatch_key(f"Autocast{kind.upper()}")
+    return frozenset(one for one in found if one.startswith("torchvision::"))
+
+
+@cache
+def _register_whole(name: str) -> None:
+    """Register an operator that runs in float32, with its result cast back (`ops/autocast`)."""
+    namespace, _, packet = name.partition("::")
+    func = getattr(getattr(torch.ops, namespace), packet.partition(".")[0]).default
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        running = _RUNNING.get()
+        casts = None if running is None else running()
+        floats = [one for one in tensors_in((args, kwargs)) if one.is_floating_point()]
+        if casts is None or not casts.on() or not floats:
+            return _as_it_is(func, args, kwargs)
+        with torch._C._ExcludeDispatchKeyGuard(_KEYS):
+            args, kwargs = replace_tensors(
+                (args, kwargs), lambda one: one.float() if one.is_floating_point() else one
+            )
+            return replace_tensors(
+                func(*args, **kwargs),
+                lambda one: one.to(floats[0].dtype) if one.is_floating_point() else one,
+            )
+
+    _library(namespace).impl(name, run)
 
 
 _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd

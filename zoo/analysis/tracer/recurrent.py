@@ -53,15 +53,16 @@ def _relu_cell(given: Tensor, states: State, weights: Sequence[Tensor], biases: 
 
 def _direction(
     cell: Cell, x: Tensor, states: State, weights: Sequence[Tensor], biases: bool, back: bool
-) -> tuple[Tensor, State]:
-    """(T, B, I) -> (T, B, H) and the last states."""
+) -> tuple[Tensor, State, Sequence[Tensor]]:
+    """(T, B, I) -> (T, B, H), the last states, and the inputs of the steps."""
     steps = fn.linear(x, weights[0], weights[2] if biases else None).unbind(0)
     outputs = []
     for step in reversed(steps) if back else steps:
         states = cell(step, states, weights, biases)
         outputs.append(states[0])
+    kept = steps if back else ()  # a second direction's live until both are joined
     del steps
-    return torch.stack(outputs[::-1] if back else outputs, 0), states
+    return torch.stack(outputs[::-1] if back else outputs, 0), states, kept
 
 
 def _layers(cell: Cell, x: Any, hidden: Sequence[Tensor], *rest: Any) -> Any:
@@ -74,16 +75,16 @@ def _layers(cell: Cell, x: Any, hidden: Sequence[Tensor], *rest: Any) -> Any:
     firsts = [one.unbind(0) for one in hidden]
     lasts: list[State] = []
     for layer in range(layers):
-        outputs = []
+        outputs: list[Tensor] = []
         for back in range(directions):
             number = layer * directions + back
             own = weights[each * number : each * (number + 1)]
             first = tuple(one[number] for one in firsts)
-            y, last = _direction(cell, x, first, own, biases, bool(back))
+            y, last, kept = _direction(cell, x, first, own, biases, bool(back))
             outputs.append(y)
             lasts.append(last)
         x = torch.cat(outputs, outputs[0].dim() - 1) if bidirectional else outputs[0]
-        del outputs, y
+        del outputs, y, kept
         if dropout and train and layer < layers - 1:
             x = torch.dropout(x, dropout, train)
     ends = [torch.stack(list(one), 0) for one in zip(*lasts, strict=True)]

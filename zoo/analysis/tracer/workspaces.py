@@ -26,6 +26,8 @@ BLOCK = 16
 """Channels in a block of oneDNN's layouts under AVX-512."""
 PAGE = 4_096
 """Bytes to which oneDNN's recurrent kernels round the parts of their scratch memory."""
+BAG_SUM, BAG_MEAN, BAG_MAX = 0, 1, 2
+"""How `embedding_bag` joins the rows of a bag."""
 RNN_POINTERS = 568
 """Bytes of tables that a recurrent kernel keeps."""
 
@@ -181,15 +183,34 @@ class _Conv:
             return 0
         return self.size * self.batch * channels // self.groups * pixels
 
-    def forward_columns(self) -> int:
-        """Patches that the forward pass of torch's own kernels holds."""
-        if self.dilated and not self.transposed:
-            return self.columns()
+    @property
+    def grouped_inside(self) -> bool:
+        """Whether torch's own kernel takes all groups at once, as it does in three dimensions."""
+        return self.spatial == 3 and not self.transposed and not self.dilated
+
+    def forward_columns(self, bias: bool) -> int:
+        """Patches that the forward pass of torch's own kernels holds.
+
+        In three dimensions transposed ones go by sample, and begin with a copy of the input.
+        """
+        if self.transposed and self.spatial == 3:
+            ones = self.size * self.pixels_out if bias else 0
+            into = self.size * self.batch * self.inside // self.groups * self.pixels_in
+            return max(into, self.columns() + ones)
         if self.transposed:
             return self.batch * self.columns()
+        if self.dilated:
+            return self.columns()
         if self.takes_nnpack():
             return 0
-        return 0 if self.pointwise and self.spatial < 3 else self.batch * self.columns()
+        return self._all_columns()
+
+    def _all_columns(self) -> int:
+        """Patches of all samples, unless they are the input itself."""
+        if self.grouped_inside:
+            plain = self.pointwise and self.groups == 1
+            return 0 if plain else self.batch * self.groups * self.columns()
+        return 0 if self.pointwise else self.batch * self.columns()
 
     def backward_columns(self, bias: bool) -> int:
         """Patches that the backward pass of torch's own kernels holds."""
@@ -197,7 +218,7 @@ class _Conv:
             return self.columns()
         if self.dilated or self.takes_nnpack():
             return self.columns() + (self.size * self.outside // self.groups if bias else 0)
-        return 0 if self.pointwise and self.spatial < 3 else self.batch * self.columns()
+        return self._all_columns()
 
     def blocked(self, channels: int, pixels: int, block: int = BLOCK) -> int:
         """Bytes of a tensor in blocks of channels; block 1 leaves it as it is."""
@@ -223,8 +244,8 @@ def _convolution(setting: Setting, args: Sequence[Any], outputs: Sequence[Tensor
     (out,) = outputs
     conv = _Conv.of(x, weight, prod(out.shape[2:]), rest)
     if not conv.takes_onednn(setting):
-        columns = conv.forward_columns() + _copied(x)
-        if conv.groups == 1:
+        columns = conv.forward_columns(args[2] is not None) + _copied(x)
+        if conv.groups == 1 or conv.grouped_inside:
             return columns
         return max(conv.share(conv.inside, conv.pixels_in) + columns, _bytes(out))
     few = conv.inside < BLOCK and conv.groups == 1
@@ -241,7 +262,10 @@ def _convolution_backward(setting: Setting, args: Sequence[Any], outputs: Sequen
     copies = _copied(grad, x)
     if not conv.takes_onednn(setting):
         columns = conv.backward_columns(wanted[2])
-        if conv.groups == 1:
+        if conv.spatial == 3 and conv.pointwise and conv.groups == 1 and wanted[0]:
+            into = _bytes(x)  # columns are made here, but for the input's gradient only
+            return copies + max(into + conv.batch * conv.columns() - total, 0)
+        if conv.groups == 1 or conv.grouped_inside:
             return columns + copies
         grad_part = conv.share(conv.outside, conv.pixels_out)
         if not grad_part and not grad.is_contiguous():
@@ -398,6 +422,69 @@ def _batch_norm_backward(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) 
     return _bytes(x) if plain else x.shape[1] * x.element_size()
 
 
+def _held(tensor: Tensor) -> int:
+    """Bytes of the block that a tensor lies in."""
+    return tensor.untyped_storage().nbytes()
+
+
+def _bag_lists(weight: Tensor, indices: Tensor, bags: int, mode: int, padding: int) -> int:
+    """Bytes of what a forward pass over bags really keeps, beside its output.
+
+    Of each index its bag, unless bags are summed in one go; of each bag its size and, of a maximum,
+    the index of each of its elements.
+    """
+    size, count = indices.element_size(), indices.numel()
+    at_once = mode == BAG_SUM and padding < 0 and weight.stride(1) == 1
+    return size * (
+        (0 if at_once else count + 1) + bags + bags * (weight.shape[1] if mode == BAG_MAX else 1)
+    )
+
+
+def _embedding_bag(_: Setting, args: Sequence[Any], outputs: Sequence[Tensor]) -> int:
+    weight, indices, mode, padding = args[0], args[1], args[4], args[8]
+    out, bags, size = outputs[0], outputs[0].shape[0], indices.element_size()
+    kept = _bag_lists(weight, indices, bags, mode, padding)
+    peak = kept
+    if mode != BAG_SUM:
+        turned = size * (indices.numel() + 1)
+        lists = 4 * size * bags + out.element_size() * bags if mode == BAG_MEAN else 0
+        peak = max(2 * turned, turned + lists, kept + (size * bags if mode == BAG_MAX else 0))
+    return max(0, _bytes(out) + peak - sum(map(_held, outputs)))
+
+
+def _embedding_bag_backward(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
+    """Indices are sorted, or looked at by element for a maximum.
+
+    What the forward pass kept is counted as it is on the CPU: torch's shapes of it are others.
+    """
+    grad, indices, lists, mode, padding = args[0], args[1], args[3:6], args[8], args[11]
+    size, bags, sizes = indices.element_size(), grad.shape[0], sum(map(_held, lists))
+    behind = _bag_lists(grad, indices, bags, mode, padding) - sizes
+    if mode == BAG_MAX:
+        return int(behind + grad.numel() * (size + grad.element_size()) + size * bags)
+    turned = size * (indices.numel() + 1) if mode == BAG_SUM and padding < 0 else 0
+    return int(behind + _copied(grad) + turned + 3 * size * indices.numel())
+
+
+def _trilinear(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
+    """One product of two and its product with the third, for one step of the unrolled dim."""
+    shapes = []
+    for one, added in zip(args[:3], args[3:6], strict=True):
+        sizes = iter(one.shape)
+        dims = one.dim() + len(added)
+        shapes.append([1 if dim in added else next(sizes) for dim in range(dims)])
+    summed, unrolled = args[6], args[7]
+    first = last = args[0].element_size()
+    for dim, sizes in enumerate(zip(*shapes, strict=True)):
+        if dim == unrolled:
+            continue
+        if dim not in summed:
+            last *= max(sizes)
+        if dim not in summed or dim not in args[5]:
+            first *= max(sizes[:2])
+    return int(first + last)
+
+
 def _roll(_: Setting, args: Sequence[Any], outputs: Sequence[Tensor]) -> int:
     return _bytes(outputs[0]) if len(args[1]) > 1 else 0
 
@@ -430,6 +517,9 @@ FORMULAS: Mapping[str, Formula] = MappingProxyType(
         "_softmax_backward_data": _copy_of(0),
         "_log_softmax_backward_data": _copy_of(0),
         "embedding_dense_backward": _copy_of(0),
+        "_embedding_bag": _embedding_bag,
+        "_embedding_bag_backward": _embedding_bag_backward,
+        "_trilinear": _trilinear,
         "roll": _roll,
         "upsample_bilinear2d": _upsample,
     }
