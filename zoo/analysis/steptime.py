@@ -35,7 +35,7 @@ CALL = 4_000.0
 """ns that an operator takes whatever its size: dispatch, its results, the node of autograd."""
 MODULE = 25_000.0
 """ns that a call of a module takes in Python."""
-HELD = 5.0
+HELD = 6.0
 """Bytes a ns more of what is written in one phase of a step and read in the next: activations that
 the backward pass needs, and gradients. Other results are read while they are in a cache, and blocks
 of fresh memory are never in one."""

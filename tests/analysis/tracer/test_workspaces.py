@@ -98,6 +98,47 @@ def test_a_convolution_lays_out_columns(setting: dict[str, int]) -> None:
     assert said("convolution", *args, onednn=False) == found
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("batch", [1, 20])
+@pytest.mark.parametrize(("kernel", "transposed"), [(1, False), (3, False), (3, True)])
+def test_volumes(batch: int, kernel: int, groups: int, transposed: bool) -> None:
+    """In three dimensions torch's own kernels take all groups at once, or samples one by one."""
+    x = torch.rand(batch, 8, 5, 6, 7)
+    pair = (8, 6 // groups) if transposed else (6, 8 // groups)
+    w = torch.rand(*pair, *[kernel] * 3)
+    options = [[1] * 3, [0] * 3, [1] * 3, transposed, [0] * 3, groups]
+    with onednn_is(False):
+        grad = torch.rand_like(ATEN.convolution.default(x, w, None, *options))
+        args = (grad, x, w, [6], *options, [True] * 3)
+        back = scratch(lambda: ATEN.convolution_backward.default(*args))
+    bias = torch.rand(6)
+    with onednn_is(False):
+        found = scratch(lambda: ATEN.convolution.default(x, w, bias, *options))
+    assert said("convolution", x, w, bias, *options, onednn=False) == found
+    assert said("convolution_backward", *args, onednn=False) == back
+
+
+@pytest.mark.parametrize("mode", [0, 1, 2])
+@pytest.mark.parametrize(("bags", "length", "width"), [(64, 5, 8), (300, 3, 32), (512, 17, 64)])
+def test_bags_of_rows(bags: int, length: int, width: int, mode: int) -> None:
+    weight, indices = torch.rand(100, width), torch.randint(0, 100, (bags * length,))
+    starts = torch.arange(0, bags * length, length)
+    forward = (weight, indices, starts, False, mode, False, None, False, -1)
+    check("_embedding_bag", *forward)
+    grad, *kept = ATEN._embedding_bag.default(*forward)
+    rest = (100, False, mode, False, None, -1)
+    check("_embedding_bag_backward", grad, indices, starts, *kept, *rest)
+
+
+@pytest.mark.parametrize(("n", "a", "b", "out"), [(64, 5, 9, 11), (300, 20, 3, 4), (1, 4, 7, 3)])
+def test_products_of_three(n: int, a: int, b: int, out: int) -> None:
+    x, y, w, g = torch.rand(n, a), torch.rand(n, b), torch.rand(out, a, b), torch.rand(n, out)
+    check("_trilinear", x, w, y, [1, 3], [0], [1, 2], [2, 3])
+    check("_trilinear", g, w, y, [2, 3], [0], [1, 2], [1, 3])
+    check("_trilinear", x, g, y, [1, 3], [2, 3], [1, 2], [0])
+    check("_trilinear", x, w, g, [1, 3], [0], [2, 3], [1, 2])
+
+
 @pytest.mark.parametrize("turned", [False, True])
 def test_products_copy_what_blas_cannot_read(turned: bool) -> None:
     a, b = torch.rand(64, 32), torch.rand(32, 48)

@@ -80,7 +80,7 @@ class _Named:
         schema = func._schema
         name = str(schema.name).replace("::", ".", 1)
         self.name = f"{name}.{schema.overload_name or 'default'}"
-        tags = {str(tag).removeprefix("torch.Tag.") for tag in func.tags}
+        tags = {tag.name for tag in func.tags}
         self.tags = frozenset((*tags, "view") if func.is_view else tags)
         self.causal = any(argument.name == "is_causal" for argument in schema.arguments)
         self.random = "nondeterministic_seeded" in tags

@@ -7,6 +7,10 @@ them against it. Each takes the operator's arguments and outputs as tensors, of 
 shapes, strides and dtypes only. An operator without a formula allocates nothing beside its outputs.
 Whether oneDNN is used is asked of `torch.backends.mkldnn`. Of other devices nothing is known here.
 
+Not known, and so counted too low or too high: under oneDNN, channels-last convolutions (nothing is
+reordered there), the sums by thread of a weight's gradient (tens of kB), strided transposed ones by
+depth. Without it: transposed ones of one pixel in three dimensions.
+
 Not counted: what kernels take from the C library itself, since no profiler of torch's sees it.
 """
 
@@ -24,10 +28,14 @@ from torch._ops import HigherOrderOperator
 
 BLOCK = 16
 """Channels in a block of oneDNN's layouts under AVX-512."""
+ALIGNED = 128
+"""Bytes that oneDNN adds to each part of its scratch memory, to align it."""
 PAGE = 4_096
 """Bytes to which oneDNN's recurrent kernels round the parts of their scratch memory."""
 BAG_SUM, BAG_MEAN, BAG_MAX = 0, 1, 2
 """How `embedding_bag` joins the rows of a bag."""
+WEIGHT_SUMS = 8
+"""Copies of a weight's gradient that oneDNN adds up where patches are laid out."""
 RNN_POINTERS = 568
 """Bytes of tables that a recurrent kernel keeps."""
 
@@ -117,6 +125,9 @@ class _Conv:
     """Elements of the kernel in space."""
     pixels_in: int
     pixels_out: int
+    plane: int
+    """Pixels whose patches are laid out at a time: of the last two dims of the
+    output, or of the input if transposed."""
     pointwise: bool
     """Whether the kernel is one pixel, without stride or padding."""
     strided: bool
@@ -129,7 +140,7 @@ class _Conv:
     float32: bool
 
     @classmethod
-    def of(cls, x: Tensor, weight: Tensor, pixels_out: int, rest: Sequence[Any]) -> _Conv:
+    def of(cls, x: Tensor, weight: Tensor, after: Sequence[int], rest: Sequence[Any]) -> _Conv:
         stride, padding, dilation, transposed, _, groups = rest
         kernel = weight.shape[2:]
         one = all(k == 1 for k in kernel)
@@ -142,7 +153,8 @@ class _Conv:
             groups=groups,
             window=prod(kernel),
             pixels_in=prod(x.shape[2:]),
-            pixels_out=pixels_out,
+            pixels_out=prod(after),
+            plane=prod((x.shape[2:] if transposed else after)[-2:]),
             pointwise=one and all(s == 1 for s in stride) and not any(padding),
             strided=any(s != 1 for s in stride),
             dilated=any(d != 1 for d in dilation),
@@ -232,6 +244,42 @@ class _Conv:
         into = _up(self.inside // self.groups, into_block)
         return self.size * self.groups * out * into * self.window
 
+    def groups_are(self, even: int) -> bool:
+        """Whether groups' channels are no multiple of `even`: then patches are laid out."""
+        if self.groups == 1 or self.depthwise:
+            return False
+        return bool((self.inside // self.groups) % even or (self.outside // self.groups) % even)
+
+    @property
+    def unpadded(self) -> bool:
+        """Whether channels stay as many as they are in oneDNN's layout."""
+        return self.groups > 1 and not self.depthwise and self.groups_are(BLOCK)
+
+    def patches(self, setting: Setting) -> int:
+        """Bytes of the patches that each thread lays out, where oneDNN has no better kernel."""
+        channels = (self.outside if self.transposed else self.inside) // self.groups
+        laid = 0 if self.pointwise else channels * self.window * self.plane
+        return self.size * setting.threads * laid + (3 if self.transposed else 1) * ALIGNED
+
+    def operands(self) -> tuple[int, int, int]:
+        """Bytes of input, weight and output as the forward pass holds them."""
+        if self.unpadded:
+            return (
+                self.blocked(self.inside, self.pixels_in, 1),
+                self.blocked_weight(1, 1),
+                self.blocked(self.outside, self.pixels_out, 1),
+            )
+        few = self.inside < BLOCK and self.groups == 1 and self.window > 1 and not self.transposed
+        before = 0 if few else self.blocked(self.inside, self.pixels_in)
+        weight = self.blocked_weight(1 if few else BLOCK)
+        return before, weight, self.blocked(self.outside, self.pixels_out)
+
+    def padded_bias(self) -> int:
+        """Bytes of a copy of the bias, filled up to a block."""
+        if self.unpadded or self.outside % BLOCK == 0:
+            return 0
+        return self.size * _up(self.outside) + ALIGNED
+
     def gathered(self, setting: Setting) -> int:
         """Pixels that a strided kernel of one pixel picks out, for each thread."""
         if self.strided and self.window == 1 and self.groups == 1:
@@ -242,22 +290,34 @@ class _Conv:
 def _convolution(setting: Setting, args: Sequence[Any], outputs: Sequence[Tensor]) -> int:
     x, weight, rest = args[0], args[1], args[3:9]
     (out,) = outputs
-    conv = _Conv.of(x, weight, prod(out.shape[2:]), rest)
+    conv = _Conv.of(x, weight, out.shape[2:], rest)
     if not conv.takes_onednn(setting):
         columns = conv.forward_columns(args[2] is not None) + _copied(x)
         if conv.groups == 1 or conv.grouped_inside:
             return columns
         return max(conv.share(conv.inside, conv.pixels_in) + columns, _bytes(out))
-    few = conv.inside < BLOCK and conv.groups == 1
-    before = 0 if few else conv.blocked(conv.inside, conv.pixels_in)
-    after = conv.blocked(conv.outside, conv.pixels_out)
-    needed = before + conv.blocked_weight(1 if few else BLOCK) + conv.gathered(setting) + after
-    return _copied(x, weight) + max(needed - _bytes(out), after)
+    return _copied(x, weight) + _onednn_forward(conv, setting, args[2] is not None, _bytes(out))
+
+
+def _onednn_forward(conv: _Conv, setting: Setting, bias: bool, out: int) -> int:
+    """Of oneDNN's forward pass: operands in its layout, then the result copied out of it."""
+    if conv.groups_are(4):
+        held = out if conv.transposed else 0
+        return max(conv.patches(setting) + held, out)
+    before, weight, after = conv.operands()
+    if conv.transposed:
+        if conv.strided and conv.groups == 1:
+            return 2 * out
+        apart = after + ALIGNED if bias else 0  # the result before the bias
+    else:
+        apart = conv.padded_bias() if bias else 0
+    needed = apart + before + weight + conv.gathered(setting) + after
+    return max(needed - out, after)
 
 
 def _convolution_backward(setting: Setting, args: Sequence[Any], outputs: Sequence[Tensor]) -> int:
     grad, x, weight, rest, wanted = args[0], args[1], args[2], args[4:10], args[10]
-    conv = _Conv.of(x, weight, prod(grad.shape[2:]), rest)
+    conv = _Conv.of(x, weight, grad.shape[2:], rest)
     total = sum(_bytes(one) for one in outputs)
     copies = _copied(grad, x)
     if not conv.takes_onednn(setting):
@@ -274,35 +334,69 @@ def _convolution_backward(setting: Setting, args: Sequence[Any], outputs: Sequen
     into = _bytes(x) if wanted[0] else 0
     peaks = [total]
     if wanted[0]:
-        peaks += _onednn_input_gradient(conv)
+        peaks += _onednn_input_gradient(conv, setting)
     if wanted[1]:
         bias = conv.size * conv.outside if wanted[2] else 0
-        blocks = _weight_gradient_blocks(conv)
-        made = conv.blocked_weight(*blocks) + bias
-        read = 0 if blocks[0] == 1 else conv.blocked(conv.inside, conv.pixels_in, blocks[0])
-        arrived = conv.blocked(conv.outside, conv.pixels_out, blocks[1])
-        peaks.append(into + arrived + read + made + conv.gathered(setting))
-        peaks.append(total + made)
+        peaks += _onednn_weight_gradient(conv, setting, into, total, bias)
     return copies + max(peaks) - total
 
 
-def _onednn_input_gradient(conv: _Conv) -> tuple[int, int]:
+def _onednn_input_gradient(conv: _Conv, setting: Setting) -> tuple[int, int]:
     """Bytes while the input's gradient is computed in oneDNN's layout, and while it is copied out.
 
     Strided ones leave channels as they are, and are copied twice.
     """
+    plain = conv.blocked(conv.inside, conv.pixels_in, 1)
+    if conv.groups_are(4):
+        patches = conv.patches(setting) - (ALIGNED if conv.transposed else 0)
+        return plain + patches, 2 * plain
+    if conv.unpadded:
+        return sum(conv.operands()), 2 * plain
     strided = conv.strided and not conv.depthwise and not conv.transposed
     inner = conv.blocked(conv.inside, conv.pixels_in, 1 if strided else BLOCK)
-    plain = conv.blocked(conv.inside, conv.pixels_in, 1)
-    arrived = conv.blocked(conv.outside, conv.pixels_out)
-    return arrived + conv.blocked_weight() + inner, inner + plain * (2 if strided else 1)
+    few = conv.transposed and conv.outside < BLOCK and conv.groups == 1
+    arrived = 0 if few else conv.blocked(conv.outside, conv.pixels_out)
+    weight = conv.blocked_weight(out_block=1 if few else BLOCK)
+    return arrived + weight + inner, inner + plain * (2 if strided else 1)
+
+
+def _onednn_weight_gradient(
+    conv: _Conv, setting: Setting, into: int, total: int, bias: int
+) -> tuple[int, int]:
+    """Bytes while the weight's gradient is computed, and while it is copied out."""
+    odd = conv.inside % BLOCK or conv.outside % BLOCK
+    least = conv.outside if conv.transposed else conv.inside
+    if (
+        conv.groups_are(8)
+        or (conv.depthwise and conv.large)
+        or (conv.spatial == 3 and conv.groups == 1 and odd and conv.window > 1 and least > 3)
+    ):
+        made = conv.blocked_weight(1, 1)
+        scratch = conv.patches(setting) + (0 if conv.transposed else ALIGNED) + WEIGHT_SUMS * made
+        return into + made + scratch + bias, total + made + bias
+    before, after = (1, 1) if conv.unpadded else _weight_gradient_blocks(conv)
+    made = conv.blocked_weight(before, after) + bias
+    read = (
+        0
+        if before == 1 and not conv.unpadded
+        else conv.blocked(conv.inside, conv.pixels_in, before)
+    )
+    arrived = (
+        0
+        if after == 1 and not conv.unpadded
+        else conv.blocked(conv.outside, conv.pixels_out, after)
+    )
+    return into + arrived + read + made + conv.gathered(setting), total + made
 
 
 def _weight_gradient_blocks(conv: _Conv) -> tuple[int, int]:
     """Channels in a block of the input and of the output, where the weight's gradient is made."""
-    if conv.groups > 1 or conv.inside > 8:
+    least = conv.outside if conv.transposed else conv.inside
+    if conv.groups > 1 or conv.window == 1 or least > 8:
         return BLOCK, BLOCK
-    return (1, BLOCK) if conv.inside <= 3 else (8, 8)
+    if least > 3:
+        return 8, 8
+    return (BLOCK, 1) if conv.transposed else (1, BLOCK)
 
 
 def _split(queries: int, keys: int) -> tuple[int, int]:
