@@ -363,10 +363,11 @@ shows it. What a row leaves open is taken from its source's defaults (`settings`
 
 No number is fitted and no row has a rule of its own, but this is no blind test. Circumstances were
 found by looking at a source's errors; some were then read in code or issues (the scores' dtype,
-micro-batches, old torch's softmax, MiB), others are recalled (ReLUs, hard-swish). Three choices rest on
-the figures alone: 93 boxes an image for all detectors (7 was tried first; mmdet's figures come out
-better with 93, Detectron2's worse), the device's counter for efficient-densenet, which names none,
-and GiB for Detectron2's GB. The remainder that is put down to cuDNN's workspaces is inferred.
+micro-batches, old torch's softmax, MiB), others are recalled (ReLUs, hard-swish). Three choices
+rest on the figures alone: 93 boxes an image for all detectors (7 was tried first; mmdet's figures
+come out better with 93, Detectron2's worse), the device's counter for efficient-densenet, which
+names none, and GiB for Detectron2's GB. The remainder that is put down to cuDNN's workspaces is
+inferred.
 
 Ratios are predicted / measured. Causes stand where the prediction is more than 10% off: named
 mechanisms with their share of the measured figure, then what is left and what it is put down to.

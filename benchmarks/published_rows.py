@@ -6,8 +6,8 @@ sources, never for a row.
 
 They were not all made blind. What a source's runs have in common (float32 scores, gradients kept
 over micro-batches, ReLUs not in place, what old torch saved) was found by looking at the errors of
-a whole source. The scores' dtype, the micro-batches, old torch's softmax and the MiB were then read in
-source code or issues; the ReLUs and mmcv's hard-swish are recalled. Three choices rest on the
+a whole source. The scores' dtype, the micro-batches, old torch's softmax and the MiB were then read
+in source code or issues; the ReLUs and mmcv's hard-swish are recalled. Three choices rest on the
 figures alone: 93 boxes an image (7 was tried first), the device's counter for efficient-densenet,
 which names none, and GiB for Detectron2.
 """

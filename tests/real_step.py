@@ -71,8 +71,9 @@ def real_step(
     loss: Callable[[Any], Tensor] = sum_of_outputs,
     *,
     accumulate: int = 1,
+    before: int = 1,
 ) -> RealStep:
-    """Take two steps; the first makes the optimizer's state.
+    """Take steps; the first makes the optimizer's state.
 
     Args:
         model: With its weights, in the mode that it is trained in.
@@ -80,12 +81,13 @@ def real_step(
         make: Makes the optimizer of the list of parameters.
         loss: Of what the model returned.
         accumulate: Micro-batches of a step.
+        before: Steps before the one that is watched.
 
     Returns:
-        What the second step ran, by phase: of its last micro-batch.
+        What the last step ran, by phase: of its last micro-batch.
     """
     optimizer = make(list(model.parameters()))
-    for _ in range(2):
+    for _ in range(before + 1):
         optimizer.zero_grad(set_to_none=True)
         for _ in range(accumulate - 1):
             loss(model(*inputs)).backward()

@@ -396,7 +396,9 @@ def test_what_crosses_is_all_that_the_rest_needs(
 
     keeping = Boundary(len(found.ops), keep)
     output, gradients = learn(model, torch.randn(shape), keeping)
-    assert keeping.ops[: len(found.ops)] == [op.op for op in found.ops]
+    # a linear layer of a strided input adds its bias in place, unless a mode looks on, as here
+    names = [op.op.replace("add_.", "add.") for op in found.ops]
+    assert [one.replace("add_.", "add.") for one in keeping.ops[: len(names)]] == names
     assert row["cacheable"] == "yes"
     cached = sum(one.nbytes for parts in cache.values() for one in parts)
     assert cached == row["cache_bytes"] * shape[0] == sum(one.nbytes for one in found.crossing)

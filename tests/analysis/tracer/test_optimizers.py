@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import zoo
 from tests.real_step import real_step
-from zoo.analysis.tracer.optimizers import NAMES, RATE, made
+from zoo.analysis.tracer.optimizers import NAMES, RATE, made, settled
 from zoo.errors import StepError
 
 if TYPE_CHECKING:
@@ -65,8 +65,13 @@ def ran(trace: Trace) -> list[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_state_and_operators_are_those_of_a_real_step(name: str) -> None:
-    """Bytes by parameter, after a step on real weights; the operators of the second step."""
-    real = real_step(Some(), [torch.ones(SHAPE)], real_optimizer(name))
+    """Bytes by parameter, and the operators of a step that stands for all later ones."""
+    before = settled(name)
+    real = real_step(Some(), [torch.ones(SHAPE)], real_optimizer(name), before=before)
+    later = real_step(Some(), [torch.ones(SHAPE)], real_optimizer(name), before=before + 3)
+    assert without_fills(name, [one.op for one in later.optimizer]) == without_fills(
+        name, [one.op for one in real.optimizer]
+    )
     trace = step_of(optimizer=name)
     wanted = {key: nbytes for key, nbytes in real.state.items() if nbytes}
     assert state_of(trace) == wanted
@@ -80,6 +85,7 @@ def test_state_and_operators_are_those_of_a_real_step(name: str) -> None:
 FILLS = {
     f"aten.{name}"
     for name in "scalar_tensor.default lift_fresh.default copy_.default fill_.Scalar "
+    "index_put_.default "
     "zeros.default empty.memory_format".split()
 }
 """Rprop writes numbers through a mask: `sign[sign.gt(0)] = 1.2`. How torch makes a tensor of the

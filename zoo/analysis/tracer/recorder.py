@@ -127,6 +127,8 @@ class Recorder:
         """Whether what runs is a rehearsal, of which nothing is written down."""
         self.ledger = Ledger()
         self._makers = Makers()
+        self._trains = True
+        """Whether a backward pass may follow, which asks who made what."""
         self._workspaces = Workspaces("cpu")
         self._again: Counter[tuple[int | None, int]] = Counter()
         """How often the backward pass ran each module, in all or in one call."""
@@ -152,6 +154,7 @@ class Recorder:
     def attach(self, mode: BlankMode, stack: ExitStack) -> None:
         """Hook every module of the model; `stack` takes the hooks off."""
         self._mode, self._hooks = mode, stack
+        self._trains = torch.is_grad_enabled()
         self._workspaces = Workspaces(mode.device)
         for module in self.paths.modules:
             self._hook(module)
@@ -248,7 +251,7 @@ class Recorder:
         if repeats is not None:
             opened = Opened(repeats, path, module, len(self._stack), specs, lazy, again=True)
         else:
-            if around is not None:
+            if around is not None and self._trains:
                 self._makers.made(around.index, None)
             opened = Opened(self._count, path, module, len(self._stack), specs, lazy)
             self._count += 1
@@ -379,7 +382,8 @@ class Recorder:
         else:
             return self._makers.running()
         source = line_of_caller()
-        self._makers.made(call, source)
+        if self._trains:
+            self._makers.made(call, source)
         return call, source
 
     def saw(
