@@ -8,11 +8,11 @@ that pass, on a busy one they leave out the time in which others had the process
 to the caches only adds, so that the least of several steps is taken. All samples are in the JSON.
 
 The set `figure` has the five models of the figure. No rate of zoo's time model was fitted to them,
-but they were run again and again while it was made, and twice their errors showed what to look at
-in others (an LSTM's speed, layers whose gradients are larger than 32 MiB): it is no blind
-test. The set `chosen` is what rates were fitted to; its LSTM differs from that of the figure in its
-sizes alone. The set `unseen` was run once, when the model was done: `--set unseen`, which writes
-results of its own.
+but they were run again and again while it was made, and twice it was their errors that showed what
+to look at in others (an LSTM's speed, layers whose gradients are larger than 32 MiB): it is no
+blind test. The set `chosen` is what rates were fitted to; its LSTM differs from that of the figure
+in its sizes alone. The set `unseen` was run once, when the model was done: `--set unseen`, which
+writes results of its own.
 
 The last tables time each operator of a step of the second set, and each gradient of its
 convolutions by itself, beside what the model says: `zoo/analysis/steptime.py` has these rates,
