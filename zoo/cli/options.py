@@ -11,6 +11,7 @@ from contextlib import redirect_stdout
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from zoo.cli.output import Output, Progress, check, emit
 
@@ -107,6 +108,11 @@ table_options = _group(
     click.option("--binary", is_flag=True, help="Count bytes in 1,024s (MiB)."),
 )
 """Which part of the report is shown, and in which order."""
+RUN = frozenset(
+    "inputs settings device dtype hints batch train optimizer loss autocast accumulate "
+    "keep_gradients checkpoint".split()
+)
+"""Names of the options that say what runs and how; a saved trace has run."""
 strict_option = click.option(
     "--strict", is_flag=True, help="Exit with 1 when an operator has no formula."
 )
@@ -172,6 +178,58 @@ def output_of(options: dict[str, Any]) -> Output:
     )
 
 
+def called(analysis: str, model: str, options: dict[str, Any], **named: Any) -> Any:
+    """What a call of `zoo.api` gives for what the user said, with progress on stderr.
+
+    Args:
+        analysis: Name of the call.
+        model: The user's words: of a model, or of a saved trace, which takes no option of a run.
+        options: Of the command, by their names in Python.
+        **named: More arguments of the call, which win over all others.
+
+    Returns:
+        What the call returns.
+
+    Raises:
+        OptionError: An option of a run was given beside a saved trace.
+    """
+    from zoo import api
+    from zoo.analysis.saved import is_saved
+
+    if is_saved(model):
+        rest = _without_run(model, options)
+        return getattr(api, analysis)(model, **{**rest, **named})
+    hints = hints_of(options.pop("hints", ()))
+    inputs, settings = options.pop("inputs", ()), options.pop("settings", ())
+    progress = Progress(model)
+    try:
+        with redirect_stdout(sys.stderr):  # what the user's code prints is not the report
+            step = step_of(options)
+            return getattr(api, analysis)(
+                model,
+                *inputs,
+                arguments=api.read_settings(settings),
+                hints=hints,
+                progress=progress,
+                **{**step, **options, **named},
+            )
+    finally:
+        progress.done()
+
+
+def _without_run(model: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Options without those of a run; one of these that the user gave is an error."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        name = str(option.name)
+        said = context.get_parameter_source(name) not in {None, ParameterSource.DEFAULT}
+        if said and name in RUN and name in options:
+            from zoo.errors import OptionError
+
+            raise OptionError(option.opts[0], f"{model} has run already", "Leave it out.")
+    return {name: value for name, value in options.items() if name not in RUN}
+
+
 def report(analysis: str, model: str, options: dict[str, Any], **named: Any) -> int:
     """Run, analyse, write: all that a command does with what the user said.
 
@@ -188,24 +246,7 @@ def report(analysis: str, model: str, options: dict[str, Any], **named: Any) -> 
     output = output_of(options)
     check(output)
     strict = options.pop("strict", False)
-    hints = hints_of(options.pop("hints", ()))
-    inputs, settings = options.pop("inputs", ()), options.pop("settings", ())
-    from zoo import api
-
-    progress = Progress(model)
-    try:
-        with redirect_stdout(sys.stderr):  # what the user's code prints is not the report
-            step = step_of(options)
-            found = getattr(api, analysis)(
-                model,
-                *inputs,
-                arguments=api.read_settings(settings),
-                hints=hints,
-                progress=progress,
-                **{**step, **options, **named},
-            )
-    finally:
-        progress.done()
+    found = called(analysis, model, options, **named)
     emit(found, output)
     uncounted = found.totals.get("uncounted")
     if strict and uncounted:
