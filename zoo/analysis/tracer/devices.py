@@ -337,7 +337,8 @@ class DeviceMode(TorchFunctionMode):
         kwargs.setdefault("dtype", tensor.dtype)
         kwargs.update(zip(("non_blocking", "copy"), rest, strict=False))
         copy = torch.ops.aten._to_copy.default
-        return self._asking(
+        start = self.blank.device_of(tensor)
+        out = self._asking(
             place,
             copy,
             (tensor,),
@@ -347,6 +348,9 @@ class DeviceMode(TorchFunctionMode):
                 "non_blocking": bool(kwargs.get("non_blocking", False)),
             },
         )
+        if out.requires_grad:  # autograd sees one device, and would leave the gradient there
+            out.register_hook(lambda gradient: gradient.to(start))
+        return out
 
     def _move(self, kind: str) -> Callable[..., Any]:
         def move(tensor: Tensor, device: Any = None, **kwargs: Any) -> Any:

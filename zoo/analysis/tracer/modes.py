@@ -389,6 +389,8 @@ class BlankMode(TorchDispatchMode):
         asked = kwargs.get("device")
         if self.target is not None and asked is not None:
             device = self.target
+        elif asked is not None and given and given[0].device.type == asked.type:
+            device = self.device_of(given[0])  # torch's own code means the operand's device
         elif asked is not None:
             device = self.device if asked.type == "meta" else str(asked)
         elif given:

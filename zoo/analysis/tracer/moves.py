@@ -163,11 +163,11 @@ def _equal(mode: BlankMode, args: Any, kwargs: Mapping[str, Any], out: Any) -> I
 
 def _same(left: Tensor, right: Tensor) -> bool:
     """Whether two tensors of one shape are the same elements."""
-    if left is right or left.layout != right.layout or left.layout != torch.strided:
+    if left is right or not (left.layout == right.layout == torch.strided):
         return left is right
-    shared = left.untyped_storage()._cdata == right.untyped_storage()._cdata
+    places = [(one.untyped_storage()._cdata, one.storage_offset()) for one in (left, right)]
     alike = left.dtype == right.dtype and left.stride() == right.stride()
-    return shared and alike and left.storage_offset() == right.storage_offset()
+    return alike and places[0] == places[1]
 
 
 def _repeat_interleave(
@@ -211,7 +211,7 @@ def _where(mode: BlankMode, args: Any, kwargs: Mapping[str, Any], out: Any) -> I
             yield Move("copy", tensor.element_size(), "cpu", place)
 
 
-def _indices(mode: BlankMode, args: Any, place: str, masks_wait: bool) -> Iterable[Move]:  # noqa: FBT001
+def _indices(mode: BlankMode, args: Any, place: str, masks_wait: bool) -> Iterable[Move]:
     """Masks are turned into indices where they lie, and indices of the host go to the device."""
     for index in args[1]:
         if index is None:

@@ -102,7 +102,7 @@ class Recorder:
         progress: Is called with the number of operators so far, now and then.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0915 - a run has many facts
         self,
         model: nn.Module,
         formulas: Formulas,
