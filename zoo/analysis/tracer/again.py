@@ -11,16 +11,16 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from torch import nn
+
 from zoo.analysis.tracer.borrow import CONTAINERS
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from zoo.analysis.records import Transfer, When
     from zoo.analysis.tracer.recorder import Recorder
 
-_TORCHS = frozenset({"_parameters", "_modules"})
-"""What a step changes in place, or what is looked at module by module."""
+_EVERY = frozenset(nn.Module().__dict__)
+"""Attributes of every module: hooks, and tensors and modules, which are looked at by themselves."""
 
 
 class Before:
@@ -32,37 +32,37 @@ class Before:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
-        self.held = _held(model)
+        self.held = [_Held(module) for module in model.modules()]
 
     def changed(self) -> bool:
         """Whether a module holds something else now."""
-        now = _held(self.model)
+        now = [_Held(module) for module in self.model.modules()]
         if len(now) != len(self.held):
             return True
-        return any(one is not other for one, other in zip(now, self.held, strict=True))
+        return any(
+            len(one.values) != len(was.values)
+            or any(new is not old for new, old in zip(one.values, was.values, strict=True))
+            or one.versions != was.versions
+            for one, was in zip(now, self.held, strict=True)
+        )
 
 
-def _held(model: nn.Module) -> list[Any]:
-    """Everything that modules hold, and for a buffer how often it was written; held by the list."""
-    found: list[Any] = []
-    for module in model.modules():
-        for name, value in module.__dict__.items():
-            if name == "_buffers":
-                for buffer in value.values():
-                    found += [buffer, None if buffer is None else _version(buffer._version)]
-            elif name not in _TORCHS and not name.endswith("_hooks"):
-                found.append(value)
-                if isinstance(value, CONTAINERS):
-                    found += value.values() if isinstance(value, dict) else value
-    return found
+class _Held:
+    """What one module holds itself, looked at in each step of a run and so made in little time."""
 
+    __slots__ = ("values", "versions")
 
-_VERSIONS: dict[int, object] = {}
-
-
-def _version(number: int) -> object:
-    """One object for each number, since small and large numbers are not kept alike."""
-    return _VERSIONS.setdefault(number, object())
+    def __init__(self, module: nn.Module) -> None:
+        held = module.__dict__
+        own = [held[name] for name in held if name not in _EVERY]
+        for value in own.copy():
+            if type(value) in CONTAINERS:
+                own.extend(value.values() if type(value) is dict else value)
+        buffers = held["_buffers"]
+        self.values = own + list(buffers.values()) if buffers else own
+        """Its attributes, what its containers hold, and its buffers."""
+        self.versions = [one._version for one in buffers.values() if one is not None]
+        """How often each buffer was written."""
 
 
 def told_apart(first: Recorder, second: Recorder | None) -> tuple[Transfer, ...]:
