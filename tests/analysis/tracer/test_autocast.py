@@ -73,7 +73,7 @@ class Observer:
     def moved(self, move: Any, *, by_operator: bool) -> None:
         pass
 
-    def mixed(self, func: Any, places: Any) -> None:
+    def refused(self, what: str, hint: str) -> None:
         pass
 
 

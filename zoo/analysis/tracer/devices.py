@@ -418,6 +418,9 @@ class DeviceMode(TorchFunctionMode):
 
     def _numpy(self, tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
         self.blank.tell(read(self.blank, tensor, "numpy", bytes_of(tensor)))
+        place = self.blank.device_of(tensor)
+        if place != "cpu" and kwargs.get("force") is not True:
+            self.blank.refuse(f"numpy() of a tensor on {place}", "Say x.cpu().numpy().")
         values = self._values(tensor, "numpy")
         return values.numpy() if not args else values.__array__(*args)
 

@@ -81,8 +81,8 @@ class Observer(Protocol):
     def moved(self, move: moves.Move, *, by_operator: bool) -> None:
         """Something was copied between devices, or the host waited."""
 
-    def mixed(self, func: Any, places: Sequence[str]) -> None:
-        """An operator got tensors that lie on different devices, which torch refuses."""
+    def refused(self, what: str, hint: str) -> None:
+        """The device refuses what this run went on with."""
 
 
 def _is_whole(dtype: torch.dtype | None) -> bool:
@@ -367,6 +367,11 @@ class BlankMode(TorchDispatchMode):
             for move in found:
                 self.observer.moved(move, by_operator=False)
 
+    def refuse(self, what: str, hint: str) -> None:
+        """Tell the observer what the device refuses."""
+        if self.observer is not None:
+            self.observer.refused(what, hint)
+
     @contextmanager
     def asking(self, kind: str) -> Iterator[None]:
         """Inside, the host waits for what the user calls `kind`."""
@@ -380,7 +385,10 @@ class BlankMode(TorchDispatchMode):
         """Tell of operands that lie on several devices, of which only scalars may."""
         apart = {place for one, place in zip(given, places, strict=True) if one.dim()}
         if len(apart) > 1 and not known.takes_both and self.observer is not None:
-            self.observer.mixed(known.func, sorted(apart))
+            what = f"{known.name} gets tensors on {' and '.join(sorted(apart))}"
+            self.observer.refused(
+                what, "Move one of them, where it is made or with register_buffer."
+            )
 
     def _place(
         self, known: _Operator, given: list[Tensor], kwargs: Mapping[str, Any], out: Any

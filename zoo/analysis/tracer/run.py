@@ -354,8 +354,8 @@ def _notes(recorder: Recorder, answers: Hints, unknown: Sequence[str]) -> tuple[
             f"{op} has no meta kernel; its output's shape is from a run on zeros ({times} times)."
         )
         notes.append(Note("info", "ran-on-zeros", text))
-    for (op, line), places in recorder.mixtures.items():
-        text = f"{op} gets tensors on {' and '.join(places)}: torch raises there. Move one of them."
+    for (what, line), hint in recorder.refusals.items():
+        text = f"{what}: torch raises there. {hint}"
         notes.append(Note("warning", "device-mismatch", text, line))
     if recorder.autocast_refused:
         text = (
