@@ -280,6 +280,25 @@ def test_waits_of_the_backward_pass() -> None:
     assert all(one.source and "test_transfers.py" in one.source for one in trace.transfers)
 
 
+class Filled(nn.Module):
+    """Fills by a mask, for which nobody waits in either pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.a(x)
+        y[y < 0] = 0.0
+        return y.masked_fill(y > 1, 1.0)
+
+
+def test_the_gradient_of_a_filled_mask_does_not_wait() -> None:
+    trace = on_cuda(Filled(), (2, 8), train=True)
+    assert any(op.op.startswith("aten.index_put") for op in trace.ops if op.phase == "backward")
+    assert trace.transfers == ()
+
+
 class Decoder(nn.Module):
     """A GPT of one block that makes its mask and positions on the host."""
 

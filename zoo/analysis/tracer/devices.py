@@ -457,6 +457,8 @@ class DeviceMode(TorchFunctionMode):
         before, blank.assigns_number = blank.assigns_number, isinstance(value, int | float)
         try:
             torch.Tensor.__setitem__(tensor, index, value)
+            if blank.assigns_number and tensor.grad_fn is not None:
+                blank.assigned_number.add(tensor.grad_fn._sequence_nr())
         finally:
             blank.assigns_number = before
 

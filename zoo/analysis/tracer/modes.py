@@ -156,6 +156,8 @@ class BlankMode(TorchDispatchMode):
         """Whether waits of operators are not told of, since they are not those of the device."""
         self.assigns_number = False
         """Whether `tensor[index] = number` is running."""
+        self.assigned_number: set[int] = set()
+        """Sequence numbers of autograd's nodes for such assignments."""
         self._operators: dict[int, _Operator] = {}
 
     @classmethod
