@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import zoo as package
 from tests.cli.running import zoo
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ROW = {"kind", "bytes", "blocking", "count", "module", "source", "fix"}
 NET = """
