@@ -16,6 +16,8 @@ from torch import nn
 from zoo.analysis.tracer.borrow import CONTAINERS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zoo.analysis.records import Transfer, When
     from zoo.analysis.tracer.recorder import Recorder
 
@@ -27,18 +29,16 @@ class Before:
     """What a model's modules hold before a step.
 
     Args:
-        model: Any module.
+        modules: Each of them once.
     """
 
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
-        self.held = [_Held(module) for module in model.modules()]
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        self.modules = modules
+        self.held = list(map(_Held, modules))
 
     def changed(self) -> bool:
         """Whether a module holds something else now."""
-        now = [_Held(module) for module in self.model.modules()]
-        if len(now) != len(self.held):
-            return True
+        now = map(_Held, self.modules)
         return any(
             len(one.values) != len(was.values)
             or any(new is not old for new, old in zip(one.values, was.values, strict=True))
@@ -59,8 +59,8 @@ class _Held:
             if type(value) in CONTAINERS:
                 own.extend(value.values() if type(value) is dict else value)
         buffers = held["_buffers"]
-        self.values = own + list(buffers.values()) if buffers else own
-        """Its attributes, what its containers hold, and its buffers."""
+        self.values = [*own, *buffers.values(), *held["_modules"].values()]
+        """Its attributes, what its containers hold, its buffers and modules."""
         self.versions = [one._version for one in buffers.values() if one is not None]
         """How often each buffer was written."""
 

@@ -113,7 +113,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
         mode = BlankMode(answers, recorder, place)
         with borrowed(model, training=training, dtype=cast, device=place):
             _there_before(recorder.ledger, place, model, args, options)
-            before = Before(model) if place != "cpu" else None
+            before = Before(recorder.paths.modules) if place != "cpu" else None
             taken, error = _taken(model, args, options, recorder, mode, step, autocast)
             trace = _written(model, args, options, recorder, answers, error)
             if before is not None and recorder.transfers and before.changed():
