@@ -38,6 +38,7 @@ _HOME = {
     "save_trace": "zoo.api",
     "summary": "zoo.api",
     "trace": "zoo.api",
+    "transfers": "zoo.api",
 }
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
         save_trace,
         summary,
         trace,
+        transfers,
     )
     from zoo.catalog.card import ModelCard
     from zoo.errors import ZooError
@@ -90,6 +92,7 @@ __all__ = [
     "save_trace",
     "summary",
     "trace",
+    "transfers",
 ]
 
 

@@ -32,6 +32,7 @@ _HOME = {
     "save_trace": "run",
     "summary": "costs",
     "trace": "run",
+    "transfers": "moving",
 }
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from zoo.api.freezing import freeze
     from zoo.api.hardware import budget, device, devices
     from zoo.api.models import create, info, list_models, read_settings
+    from zoo.api.moving import transfers
     from zoo.api.peak import memory
     from zoo.api.plugins import doctor, list_plugins, plugin_commands
     from zoo.api.run import load_trace, save_trace, trace
@@ -64,6 +66,7 @@ __all__ = [
     "save_trace",
     "summary",
     "trace",
+    "transfers",
 ]
 
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "plugins": "zoo.cli.catalog:plugins",
     "summary": "zoo.cli.summary:summary",
     "trace": "zoo.cli.trace:trace",
+    "transfer": "zoo.cli.transfer:transfer",
 }
 """Our own commands, each imported when it is asked for. Plugins bring more."""
 

@@ -129,6 +129,14 @@ def _equal(mode: BlankMode, args: Any, _: Mapping[str, Any]) -> bool:
     return bool(mode.hints.value("equal", alike))
 
 
+def _allclose(mode: BlankMode, args: Any, kwargs: Mapping[str, Any]) -> bool:
+    left, right, *tolerances = args
+    alike = True
+    if broadcast_numel(left.shape, right.shape) <= SMALL:
+        alike = torch.allclose(mode.stand_in(left), mode.stand_in(right), *tolerances, **kwargs)
+    return bool(mode.hints.value("allclose", alike))
+
+
 def _nms(mode: BlankMode, args: Any, _: Mapping[str, Any]) -> Tensor:
     most = args[0].shape[0]
     return _indices(mode.hints.size("nms", most, most))
@@ -137,6 +145,8 @@ def _nms(mode: BlankMode, args: Any, _: Mapping[str, Any]) -> Tensor:
 def _pack_padded_sequence(mode: BlankMode, args: Any, _: Mapping[str, Any]) -> Any:
     padded, lengths, batch_first = args
     steps = padded.shape[1 if batch_first else 0]
+    if (place := mode.device_of(lengths)) != "cpu":
+        mode.refuse(f"pack_padded_sequence gets lengths on {place}", "Keep lengths on the host.")
     if mode.is_blank(lengths):
         longest = mode.hints.size("sequence_length", steps, steps)
         lengths = torch.full(lengths.shape, longest, dtype=torch.int64, device=CPU)
@@ -165,6 +175,7 @@ ANSWERS: Mapping[str, Answer] = MappingProxyType(
         "repeat_interleave": _repeat_interleave,
         "bincount": _bincount,
         "_local_scalar_dense": _value,
+        "allclose": _allclose,
         "equal": _equal,
         "nms": _nms,
         "_pack_padded_sequence": _pack_padded_sequence,
