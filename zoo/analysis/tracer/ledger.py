@@ -38,6 +38,7 @@ class _Block:
     died: int | None = None
     first_read: int | None = None
     last_read: int | None = None
+    number: int = -1
 
 
 class Ledger:
@@ -79,6 +80,7 @@ class Ledger:
         if key in self._live:
             return
         block = _Block(storage.nbytes(), device, role, born, call, source, name)
+        block.number = len(self.blocks)
         self.blocks.append(block)
         self._live[key] = (block, ref(storage, partial(self._died, key)))
 
@@ -105,6 +107,15 @@ class Ledger:
                 block.last_read = self.now
                 if block.first_read is None:
                     block.first_read = self.now
+
+    def number(self, storage: int) -> int:
+        """Which block a storage is; -1 where it is none.
+
+        Args:
+            storage: Its address.
+        """
+        found = self._live.get(storage)
+        return -1 if found is None else found[0].number
 
     def forward_is_over(self) -> None:
         """What is alive now, and was made by operators, waits for the backward pass."""

@@ -218,6 +218,7 @@ def _written(
         parameters=parameters,
         buffers=holdings.buffers(model, lies, used),
         storages=_storages(recorder, model),
+        values=recorder.values.values(),
         failure=failure_of(error, model, recorder) if error is not None else None,
         notes=(*_notes(recorder, answers, unknown), *recorder.formulas.notes()),
         versions={
