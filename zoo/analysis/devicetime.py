@@ -74,7 +74,9 @@ class Clock:
             Seconds; None where the device's peak or bandwidth is not known.
         """
         name = op.op.split(".")[1]
-        if name in UNTIMED or (op.cost is not None and op.cost.bytes_written == 0 and not op.cost.macs):
+        if name in UNTIMED or (
+            op.cost is not None and op.cost.bytes_written == 0 and not op.cost.macs
+        ):
             return 0.0
         if self.device.bandwidth is None:
             return None
