@@ -36,6 +36,7 @@ _HOME = {
     "params": "zoo.api",
     "summary": "zoo.api",
     "trace": "zoo.api",
+    "transfers": "zoo.api",
 }
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
         params,
         summary,
         trace,
+        transfers,
     )
     from zoo.catalog.card import ModelCard
     from zoo.errors import ZooError
@@ -84,6 +86,7 @@ __all__ = [
     "params",
     "summary",
     "trace",
+    "transfers",
 ]
 
 

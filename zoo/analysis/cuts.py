@@ -129,9 +129,7 @@ class Cuts:
     # the same, by numbers of places
 
     def _read_again(self) -> list[list[tuple[int, int]]]:
-        """For each stretch between two places: bytes read in it, and the stretch that reads them
-        next.
-        """
+        """For each stretch between places: bytes read in it, and which stretch reads them next."""
         found: list[list[tuple[int, int]]] = [[] for _ in self.places[1:]]
         stretch_of = [0] * (self.line.length + 1)
         for number, (begin, end) in enumerate(pairwise(self.places)):

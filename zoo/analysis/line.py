@@ -227,11 +227,11 @@ class Line:
         first: dict[int, int] = {}
         dtypes: dict[int, str] = {}
         for op in self.trace.ops[: self.length]:
-            for spec, value in zip(op.inputs, op.reads, strict=False):
-                if value >= 0:
-                    last[value] = op.index
-                    first.setdefault(value, op.index)
-                    dtypes[value] = spec.dtype
+            for spec, read in zip(op.inputs, op.reads, strict=False):
+                if read >= 0:
+                    last[read] = op.index
+                    first.setdefault(read, op.index)
+                    dtypes[read] = spec.dtype
         flows = self._flows
         found = []
         for number, end in sorted(last.items()):

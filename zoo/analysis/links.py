@@ -206,8 +206,11 @@ def loads(trace: Trace) -> tuple[Load, ...]:
     Returns:
         The loads; gradients and the optimizer's state of a training step alone.
     """
-    given = {"parameters": trace.parameters, "buffers": trace.buffers, "inputs": trace.inputs}
-    sizes = {what: [one.spec.nbytes for one in some] for what, some in given.items()}
+    sizes = {
+        "parameters": [one.spec.nbytes for one in trace.parameters],
+        "buffers": [one.spec.nbytes for one in trace.buffers],
+        "inputs": [one.spec.nbytes for one in trace.inputs],
+    }
     found = [_load(what, nbytes, back=False) for what, nbytes in sizes.items()]
     if trace.outputs is not None:
         found.append(_load("outputs", [spec.nbytes for spec in trace.outputs], back=True))

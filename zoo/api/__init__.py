@@ -30,6 +30,7 @@ _HOME = {
     "read_settings": "models",
     "summary": "costs",
     "trace": "run",
+    "transfers": "moving",
 }
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from zoo.api.freezing import freeze
     from zoo.api.hardware import budget, device, devices
     from zoo.api.models import create, info, list_models, read_settings
+    from zoo.api.moving import transfers
     from zoo.api.peak import memory
     from zoo.api.plugins import doctor, list_plugins, plugin_commands
     from zoo.api.run import trace
@@ -60,6 +62,7 @@ __all__ = [
     "read_settings",
     "summary",
     "trace",
+    "transfers",
 ]
 
 

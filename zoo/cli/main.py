@@ -24,6 +24,7 @@ COMMANDS = {
     "params": "zoo.cli.params:params",
     "plugins": "zoo.cli.catalog:plugins",
     "summary": "zoo.cli.summary:summary",
+    "transfer": "zoo.cli.transfer:transfer",
 }
 """Our own commands, each imported when it is asked for. Plugins bring more."""
 
