@@ -25,7 +25,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from zoo.analysis.line import Line
-from zoo.analysis.links import reach
+from zoo.analysis.links import between
 from zoo.analysis.partition import divide
 from zoo.analysis.records import Column, Note, Report, Trace
 from zoo.errors import OptionError
@@ -244,12 +244,8 @@ def cuts(trace: Trace, place: Device | None = None, *, parts: int = 2) -> Report
     from zoo.analysis.devicetime import Clock
 
     check(parts)
-    link = None if place is None else place.link("peer") or place.link("host")
-    found = Cuts(
-        trace,
-        None if place is None else Clock(place),
-        reach(link) if link is not None else None,
-    )
+    link = None if place is None else between(place)
+    found = Cuts(trace, None if place is None else Clock(place), link)
     most = len(found.places) - 1
     if parts > most and trace.failure is None:
         reason = f"the run has {most - 1} places to cut at, where module calls begin or end"
@@ -404,7 +400,8 @@ def _notes(found: Cuts, place: Device | None, parts: int) -> Iterable[Note]:
     else:
         yield Note("warning", "no-time", f"rates of {place.name} are not known: MACs are balanced.")
     if found.link is None:
-        yield Note("warning", "unknown-link", f"no link of {place.name} is known.")
+        text = f"no link from {place.name} to another is known: what crosses costs nothing here."
+        yield Note("warning", "unknown-link", text)
     if found.timed and line.length and len(found.by_compute(parts)) < parts:
         text = f"fewer than {parts} parts are faster: what crosses takes longer than it saves."
         yield Note("info", "fewer-parts", text)

@@ -36,6 +36,11 @@ GROUPED = 0.15
 """The same, of convolutions whose channels come in groups: each reads little and often."""
 KERNEL = 4e-6
 """Seconds that a kernel takes at least, launched while the one before it runs."""
+LAUNCH = 20e-6
+"""Seconds that the host takes to ask for an operator, in Python and in torch. A step takes no less
+than all its operators do: ResNet-50's forward pass of one image takes 10 ms on a V100, as that of
+eight does, 60 us an operator (NVIDIA's DeepLearningExamples, 2021); newer processors need a third.
+"""
 UNTIMED = frozenset("detach alias view _unsafe_view expand t transpose permute".split())
 """Operators that no kernel runs for, though a formula may count bytes."""
 

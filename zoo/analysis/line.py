@@ -237,8 +237,8 @@ class Line:
         for number, end in sorted(last.items()):
             value = self.trace.values[number]
             block = self.trace.storages[value.storage]
-            born = value.born if value.born >= 0 else block.born
-            if born < 0 or end <= born:
+            born = max(value.born, block.born)
+            if block.born < 0 or end <= born:
                 continue
             begin = born + 1
             if self.trace.ops[born].op.split(".")[1] in UNFILLED:

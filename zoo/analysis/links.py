@@ -171,6 +171,20 @@ def reach(link: Link) -> Reach:
     return replace(found, link=link)
 
 
+def between(place: Device) -> Reach | None:
+    """What two devices of a kind reach each other over: their own link, else through the host.
+
+    Args:
+        place: Either device.
+
+    Returns:
+        What it reaches; None where no link is known that leads out of the device's own memory.
+    """
+    link = place.link("peer") or place.link("host")
+    found = None if link is None else reach(link)
+    return None if found is None or found.link.bandwidth is None else found
+
+
 def network(bandwidth: float) -> Reach:
     """What a network reaches.
 

@@ -17,7 +17,8 @@ Efficiency is the time of a step on one device by that on n with the same batch 
 is the speed-up. It pays from the smallest batch per device on at which the efficiency reaches a
 mark, and n devices are faster than one where it is above 1 / n.
 
-Times of operators are a roofline's (`devicetime.py`). A batch that was not traced has figures of
+Times of operators are a roofline's (`devicetime.py`), and no less than the host takes to ask for
+them. A batch that was not traced has figures of
 each operator on a straight line through two batches that were. Not counted: reading data, what
 differs between devices (each waits for the slowest), norms and buffers that devices exchange.
 """
@@ -27,8 +28,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from zoo.analysis.devicetime import Clock
-from zoo.analysis.links import Reach, network, reach
+from zoo.analysis.devicetime import LAUNCH, Clock
+from zoo.analysis.links import Reach, between, network
 from zoo.analysis.quantities import quantity
 from zoo.analysis.records import Column, Cost, Note, Report, Trace
 from zoo.errors import OptionError
@@ -115,8 +116,7 @@ def link_of(place: Device, speed: float | None) -> Reach:
     """
     if speed is not None:
         return network(speed)
-    link = place.link("peer") or place.link("host")
-    found = None if link is None else reach(link)
+    found = between(place)
     if found is None or found.ring_bandwidth is None or found.step is None:
         reason = "no link to another one is known"
         raise OptionError(f"on {place.name!r}", reason, "Name a network: --network 100Gbit.")
@@ -194,13 +194,16 @@ def timed(trace: Trace, clock: Clock, ops: Sequence[OpCall] | None = None) -> Ti
         The times; None where one of them is not known.
     """
     spent = {"forward": 0.0, "backward": 0.0, "optimizer": 0.0}
+    asked = dict.fromkeys(spent, 0.0)
     ends: list[float] = []
     for op in trace.ops if ops is None else ops:
         time = clock.of(op)
         if time is None:
             return None
         spent[op.phase] += time
-        ends.append(spent["backward"])
+        asked[op.phase] += LAUNCH if time else 0.0
+        ends.append(max(spent["backward"], asked["backward"]))
+    spent = {phase: max(time, asked[phase]) for phase, time in spent.items()}
     ready = []
     for one in trace.storages:
         if one.role == "gradient":
