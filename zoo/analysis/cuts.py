@@ -99,8 +99,14 @@ class Cuts:
         return self.line.seconds is not None
 
     def transfer(self, place: int, *, back: bool = False) -> float:
-        """Seconds of what crosses a place one way; 0 at both ends, and where no link is known."""
+        """Seconds of what crosses a place one way.
+
+        Nothing crosses at both ends, nor back where there is no training step; where no link is
+        known, it costs nothing.
+        """
         if self.link is None or not 0 < place < self.line.length:
+            return 0.0
+        if back and self.line.trace.step is None:
             return 0.0
         crossing = self.line.backward if back else self.line.forward
         found = self.link.seconds(crossing.nbytes[place], crossing.tensors[place])
@@ -299,7 +305,9 @@ def _row(found: Cuts, place: int) -> Mapping[str, Any]:
 
 
 def _crossing_time(found: Cuts, place: int, *, back: bool) -> float | None:
-    return None if found.link is None else found.transfer(place, back=back)
+    if found.link is None or (back and found.line.trace.step is None):
+        return None
+    return found.transfer(place, back=back)
 
 
 def parameter_bytes(line: Line, begin: int, end: int) -> int:

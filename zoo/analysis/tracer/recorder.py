@@ -434,7 +434,7 @@ class Recorder:
             ]
             held = set(storages)
             self.ledger.read(held)
-            reads = self.values.read(given, storages, self.phase)
+            reads = self.values.read(func, given, storages, self.phase)
             if self.phase == "forward":
                 self.used |= held
             new = 0

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from zoo.analysis.tracer.ledger import Ledger
 
+DETACH = torch.ops.aten.detach.default
+
 
 class Values:
     """Numbers values in the order in which they turn up.
@@ -37,11 +39,12 @@ class Values:
         self._gradients: set[int] = set()
 
     def read(
-        self, tensors: Sequence[Tensor], storages: Sequence[int], phase: Phase
+        self, func: Any, tensors: Sequence[Tensor], storages: Sequence[int], phase: Phase
     ) -> tuple[int, ...]:
         """The values that an operator reads.
 
         Args:
+            func: The operator; through `detach` no gradient flows.
             tensors: What it is given.
             storages: Addresses of their storages; 0 where one has none.
             phase: Part of the step; the optimizer is not written down.
@@ -52,7 +55,7 @@ class Values:
         if phase == "optimizer":
             return ()
         found = tuple(map(self.number, tensors, storages))
-        if phase == "forward" and torch.is_grad_enabled():
+        if phase == "forward" and func is not DETACH and torch.is_grad_enabled():
             for number, tensor in zip(found, tensors, strict=True):
                 if tensor.requires_grad:
                     self._gradients.add(number)
