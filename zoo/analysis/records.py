@@ -49,11 +49,13 @@ __all__ = [
     "Trace",
     "Transfer",
     "Value",
+    "When",
 ]
 
 TRACE_SCHEMA = "zoo.trace/1"
 
 Phase = Literal["forward", "backward", "optimizer"]
+When = Literal["each step", "first step"]
 Role = Literal[
     "parameter", "gradient", "optimizer", "saved", "temporary", "input", "output", "buffer"
 ]
@@ -293,6 +295,10 @@ class Transfer:
     """Index of the innermost module call it belongs to."""
     source: str | None
     """`file:line` of the code that asked for it."""
+    phase: Phase = "forward"
+    """Part of the training step."""
+    when: When | None = "each step"
+    """Whether later steps do it again; None where a second step could not be run to find out."""
 
 
 @dataclass(frozen=True, slots=True)

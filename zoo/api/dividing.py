@@ -21,6 +21,36 @@ FURTHER = 8
 """The second batch that replicas trace is so many times the first."""
 
 
+def by_code(
+    model: str | nn.Module | Trace,
+    inputs: tuple[Any, ...],
+    options: dict[str, Any],
+    place: Device | None,
+) -> plain.Report:
+    """Lines of the model's own code that copy or wait.
+
+    Args:
+        model: As for `trace`, or a trace of a run on an accelerator.
+        inputs: As for `trace`.
+        options: As for `trace`.
+        place: Where it runs; None leaves the time of copies out.
+
+    Returns:
+        The report.
+
+    Raises:
+        ZooError: As for `trace`, or a run on the processor.
+    """
+    from zoo.analysis.memory import place_of
+    from zoo.analysis.records import Trace
+    from zoo.analysis.transfers import check
+    from zoo.analysis.transfers import transfers as lines
+
+    said = _placed(model, options, place)
+    check(place_of(model) if isinstance(model, Trace) else said["device"])
+    return lines(_run(model, inputs, options, place), place)
+
+
 def by_link(
     model: str | nn.Module | Trace,
     inputs: tuple[Any, ...],

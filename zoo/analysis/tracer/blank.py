@@ -95,8 +95,8 @@ def factory_numel(name: str, args: Sequence[Any]) -> int:
     return prod(arg for arg in args if isinstance(arg, int))
 
 
-class Spoiled:
-    """Storages with data that means nothing, because blank values were written into them."""
+class Storages:
+    """A set of storages, such as those with data that means nothing ("spoiled")."""
 
     def __init__(self) -> None:
         self._storages: dict[int, torch.UntypedStorage] = {}

@@ -129,6 +129,14 @@ def _equal(mode: BlankMode, args: Any, _: Mapping[str, Any]) -> bool:
     return bool(mode.hints.value("equal", alike))
 
 
+def _allclose(mode: BlankMode, args: Any, kwargs: Mapping[str, Any]) -> bool:
+    left, right, *tolerances = args
+    alike = True
+    if broadcast_numel(left.shape, right.shape) <= SMALL:
+        alike = torch.allclose(mode.stand_in(left), mode.stand_in(right), *tolerances, **kwargs)
+    return bool(mode.hints.value("allclose", alike))
+
+
 def _nms(mode: BlankMode, args: Any, _: Mapping[str, Any]) -> Tensor:
     most = args[0].shape[0]
     return _indices(mode.hints.size("nms", most, most))
@@ -165,6 +173,7 @@ ANSWERS: Mapping[str, Answer] = MappingProxyType(
         "repeat_interleave": _repeat_interleave,
         "bincount": _bincount,
         "_local_scalar_dense": _value,
+        "allclose": _allclose,
         "equal": _equal,
         "nms": _nms,
         "_pack_padded_sequence": _pack_padded_sequence,

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
+from math import prod
 from types import CodeType, FunctionType, MethodWrapperType
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch._tensor_str import PRINT_OPTS
 from torch.overrides import TorchFunctionMode
 from torch.utils import checkpoint
 from torch.utils._device import DeviceContext
@@ -26,6 +28,7 @@ from zoo.analysis.tracer import kernels
 from zoo.analysis.tracer.autocast import Casts
 from zoo.analysis.tracer.blank import SMALL, blank_like, replace_tensors, tensors_in
 from zoo.analysis.tracer.bodies import Bodies
+from zoo.analysis.tracer.moves import LONG, Move, bytes_of, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +87,11 @@ _SCALARS = {
     torch.Tensor.__index__: int,
 }
 """Ways to read a tensor's one value, and what each makes of it."""
+_NAMES = {
+    torch.is_nonzero: "bool",
+    torch.Tensor.is_nonzero: "bool",
+}
+"""Functions that ask for a value under a name of their own."""
 _FROM_DATA = {torch.tensor, torch.as_tensor, torch.asarray, torch.scalar_tensor}
 _TO_KIND = {
     getattr(torch.Tensor, kind): kind
@@ -129,9 +137,14 @@ class DeviceMode(TorchFunctionMode):
             torch.Tensor.tolist: self._tolist,
             torch.Tensor.__format__: self._format,
             torch.Tensor.__repr__: self._repr,
-            torch.Tensor.pin_memory: lambda tensor, *_, **__: tensor,
-            torch.Tensor.is_pinned: lambda *_, **__: False,
+            torch.Tensor.pin_memory: self._pin,
+            torch.Tensor.is_pinned: lambda tensor, *_, **__: tensor in blank.pinned,
+            torch.Tensor.new_tensor: self._new_tensor,
+            torch.Tensor.__getitem__: self._get,
+            torch.Tensor.__setitem__: self._set,
+            torch.nn.functional.one_hot: self._one_hot,
         }
+        self._special.update({ask: self._named(ask, name) for ask, name in _NAMES.items()})
         self._special.update({read: self._scalar(read, kind) for read, kind in _SCALARS.items()})
         self._special.update({get: self._flag(kind) for get, kind in _FLAGS.items()})
         self._special.update({move: self._move(kind) for move, kind in _TO_KIND.items()})
@@ -213,14 +226,41 @@ class DeviceMode(TorchFunctionMode):
         """Call `func`, whose `device` argument names a device of the simulation."""
         place = self._normal(kwargs["device"])
         if func in _FROM_DATA:
-            out = self._from_data(func, args, {**kwargs, "device": None})
-            return self._placed(out, place) if self._simulates(place) else out
+            return self._made_on(place, func, args, kwargs)
         return self._asking(place, func, args, {**kwargs, "device": torch.device("meta")})
+
+    def _made_on(self, place: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """A tensor on a device, of data that lie elsewhere: what the host has is copied there."""
+        self._simulates(place)
+        data = args[0] if args else kwargs.get("data", kwargs.get("obj"))
+        if isinstance(data, Tensor):
+            dtype = args[1] if len(args) > 1 else kwargs.get("dtype")
+            again = func is torch.tensor or bool(kwargs.get("copy"))
+            if func is torch.tensor:
+                data = data.detach()
+            if again and place == self.blank.device_of(data):
+                data = data.clone()
+            return self._to(data, place, dtype=dtype)
+        out = self._from_data(func, args, {**kwargs, "device": None})
+        if not self.blank.simulating:
+            return out
+        if place != "cpu" and func is not torch.scalar_tensor:
+            self.blank.tell([Move("copy", bytes_of(out), "cpu", place)])
+        return self._placed(out, place)
+
+    def _new_tensor(self, tensor: Tensor, data: Any, **kwargs: Any) -> Any:
+        """`new_tensor` is `torch.tensor` with another tensor's dtype and device."""
+        kwargs.setdefault("dtype", tensor.dtype)
+        if kwargs.get("device") is None:
+            kwargs["device"] = self._device(tensor)
+        return self._with_device(torch.tensor, (data,), kwargs)
 
     def _from_data(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         """`torch.tensor` of a list that holds blank tensors is blank, and carries their values."""
-        data = args[0] if args else kwargs.get("data")
+        data = args[0] if args else kwargs.get("data", kwargs.get("obj"))
         inside = list(tensors_in(data)) if isinstance(data, list | tuple) else []
+        for tensor in inside:
+            self.blank.tell(read(self.blank, tensor, "item", tensor.element_size()))
         if not any(self.blank.is_blank(tensor) for tensor in inside):
             return func(*args, **kwargs)
         with self.blank.unseen():
@@ -230,7 +270,7 @@ class DeviceMode(TorchFunctionMode):
             out = blank_like(made)
         if made.numel() <= SMALL:
             out._zoo_value = made  # type: ignore[attr-defined]
-        return out
+        return self._placed(out, "cpu") if self.blank.simulating else out
 
     def _asking(self, place: str, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         before, self.blank.target = self.blank.target, place
@@ -331,31 +371,110 @@ class DeviceMode(TorchFunctionMode):
         with self.blank.unseen():
             return self.blank.stand_in(tensor)
 
-    def _scalar(self, read: Any, kind: Any) -> Callable[..., Any]:
+    def _named(self, ask: Any, kind: str) -> Callable[..., Any]:
+        """A function whose operators wait for what it is called by."""
+
+        def answer(*args: Any, **kwargs: Any) -> Any:
+            with self.blank.asking(kind):
+                return ask(*args, **kwargs)
+
+        return answer
+
+    def _scalar(self, ask: Any, kind: Any) -> Callable[..., Any]:
         """`.item()` and the like. `BlankMode` answers them, but not in inference mode."""
+        name = "bool" if kind is bool else "item"
 
         def answer(tensor: Tensor) -> Any:
+            blank = self.blank
             asks = torch.is_inference_mode_enabled() and tensor.numel() == 1
-            if not asks or not self.blank.is_blank(tensor):
-                return read(tensor)
-            with self.blank.unseen():
-                value = self.blank.stand_in(tensor).item()
-            value = self.blank.hints.value("item", value)
+            if not asks:
+                with blank.asking(name):
+                    return ask(tensor)
+            blank.tell(read(blank, tensor, name, tensor.element_size()))
+            if not blank.is_blank(tensor):
+                return ask(tensor)
+            with blank.unseen():
+                value = blank.stand_in(tensor).item()
+            value = blank.hints.value("item", value)
             return value if kind is None else kind(value)
 
         return answer
 
+    def _one_hot(self, tensor: Tensor, num_classes: int = -1) -> Any:
+        """On the device only how many classes there are is asked; elsewhere the least one too."""
+        blank = self.blank
+        if blank.device_of(tensor) != "cpu" and num_classes == -1:
+            blank.tell(read(blank, tensor, "one_hot", LONG))
+        before, blank.muted = blank.muted, True
+        try:
+            out = torch.nn.functional.one_hot(tensor, num_classes)
+        finally:
+            blank.muted = before
+        return self._placed(out, blank.device_of(tensor)) if blank.simulating else out
+
     def _numpy(self, tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+        self.blank.tell(read(self.blank, tensor, "numpy", bytes_of(tensor)))
         values = self._values(tensor, "numpy")
         return values.numpy() if not args else values.__array__(*args)
 
     def _tolist(self, tensor: Tensor) -> Any:
+        self.blank.tell(read(self.blank, tensor, "tolist", bytes_of(tensor)))
         return self._values(tensor, "tolist").tolist()
 
     def _repr(self, tensor: Tensor, **_: Any) -> str:
+        """What `print` shows; one wait stands for those of each element that is shown."""
+        self.blank.tell(read(self.blank, tensor, "repr", _shown_bytes(tensor)))
         return f"tensor(..., size={tuple(tensor.shape)}, device='{self._device(tensor)}')"
 
     def _format(self, tensor: Tensor, spec: str) -> str:
         if tensor.dim() == 0:
-            return format(tensor.item(), spec)
+            with self.blank.asking("format"):
+                return format(tensor.item(), spec)
         return self._repr(tensor)
+
+    def _pin(self, tensor: Tensor, *_: Any, **__: Any) -> Tensor:
+        """A copy in memory that a device reads by itself."""
+        out = tensor.clone()
+        self.blank.pinned.add(out)
+        return out
+
+    def _get(self, tensor: Tensor, index: Any) -> Any:
+        if self.blank.simulating:
+            index = self._index_of(tensor, index)
+        return torch.Tensor.__getitem__(tensor, index)
+
+    def _set(self, tensor: Tensor, index: Any, value: Any) -> None:
+        blank = self.blank
+        if blank.simulating:
+            index = self._index_of(tensor, index)
+        before, blank.assigns_number = blank.assigns_number, isinstance(value, int | float)
+        try:
+            torch.Tensor.__setitem__(tensor, index, value)
+        finally:
+            blank.assigns_number = before
+
+    def _index_of(self, tensor: Tensor, index: Any) -> Any:
+        """An index whose lists are tensors on the device, which the host copies there."""
+        if type(index) is tuple:
+            lists = any(_is_list(part) for part in index)
+            return tuple(self._listed(tensor, part) for part in index) if lists else index
+        return self._listed(tensor, index)
+
+    def _listed(self, tensor: Tensor, index: Any) -> Any:
+        if not _is_list(index):
+            return index
+        return self._with_device(torch.tensor, (index,), {"device": self._device(tensor)})
+
+
+def _is_list(index: Any) -> bool:
+    """Whether an index is one for each of several elements, and no tensor."""
+    if type(index) is list:
+        return bool(index) and all(isinstance(one, int) for one in index)
+    return type(index).__module__ == "numpy" and getattr(index, "ndim", 0) > 0
+
+
+def _shown_bytes(tensor: Tensor) -> int:
+    """Bytes of the elements that `print` shows: of a large tensor, those at the edges."""
+    if tensor.numel() <= PRINT_OPTS.threshold:
+        return bytes_of(tensor)
+    return prod(min(dim, 2 * PRINT_OPTS.edgeitems) for dim in tensor.shape) * tensor.element_size()

@@ -24,6 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from zoo.analysis.tracer import (
     depends,
     higher_order,
+    moves,
     shapes,
     shapes_backward,
     shapes_cuda,
@@ -36,7 +37,7 @@ from zoo.analysis.tracer.blank import (
     RANDOM,
     SMALL,
     UNINITIALISED,
-    Spoiled,
+    Storages,
     blank_like,
     factory_numel,
     packet_name,
@@ -46,7 +47,7 @@ from zoo.analysis.tracer.blank import (
 from zoo.analysis.tracer.hints import Hints
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 GROWS = 2_048
 """Elements of operands from which on a result's size is looked at before it is computed with data.
@@ -77,6 +78,12 @@ class Observer(Protocol):
     def ran_on_zeros(self, func: Any) -> None:
         """An operator without a meta kernel ran on zeros."""
 
+    def moved(self, move: moves.Move, *, by_operator: bool) -> None:
+        """Something was copied between devices, or the host waited."""
+
+    def mixed(self, func: Any, places: Sequence[str]) -> None:
+        """An operator got tensors that lie on different devices, which torch refuses."""
+
 
 def _is_whole(dtype: torch.dtype | None) -> bool:
     return dtype is not None and not dtype.is_floating_point and not dtype.is_complex
@@ -96,7 +103,7 @@ def _on_cpu(kwargs: Mapping[str, Any]) -> bool:
 class _Operator:
     """What is asked of an operator each time it runs, looked up once."""
 
-    __slots__ = ("answer", "fresh", "func", "mutable", "name", "rule")
+    __slots__ = ("answer", "fresh", "func", "moves", "mutable", "name", "rule", "takes_both")
 
     def __init__(self, func: Any) -> None:
         self.func = func  # held, so that no other operator gets its address
@@ -105,6 +112,8 @@ class _Operator:
         self.answer = depends.ANSWERS.get(self.name)
         self.mutable = bool(func._schema.is_mutable)
         self.rule = _rule(func, self.name)
+        self.moves = moves.rule_of(self.name, func._schema.overload_name)
+        self.takes_both = self.name in moves.TAKE_BOTH
 
 
 def _rule(func: Any, name: str) -> shapes.Rule | None:
@@ -138,7 +147,15 @@ class BlankMode(TorchDispatchMode):
         """Device that the running call asked for, in the words of the simulation."""
         self.busy = False
         """Whether an operator is being handled, so that what is asked of a tensor is the truth."""
-        self.spoiled = Spoiled()
+        self.spoiled = Storages()
+        self.pinned = Storages()
+        """Memory of the host's that a device reads by itself."""
+        self.asked_as: str | None = None
+        """What the user called an operation whose operators wait: `bool`, `allclose`, ..."""
+        self.muted = False
+        """Whether waits of operators are not told of, since they are not those of the device."""
+        self.assigns_number = False
+        """Whether `tensor[index] = number` is running."""
         self._operators: dict[int, _Operator] = {}
 
     @classmethod
@@ -155,9 +172,13 @@ class BlankMode(TorchDispatchMode):
             outer, self.busy = self.busy, True
             given = operands(args, kwargs)
             try:
-                out = self._run(self._operator(func), given, args, kwargs)
+                known = self._operator(func)
+                out = self._run(known, given, args, kwargs)
                 if self.simulating:
-                    self._place(given, kwargs, out)
+                    self._place(known, given, kwargs, out)
+                    if known.moves is not None and self.observer is not None and not self.muted:
+                        for move in known.moves(self, args, kwargs, out):
+                            self.observer.moved(move, by_operator=True)
             except Exception as error:
                 if self.observer is not None:
                     self.observer.failed(func, given, error)
@@ -340,7 +361,30 @@ class BlankMode(TorchDispatchMode):
             if tensor.shape == value.shape:
                 tensor._zoo_value = value.clone()  # type: ignore[attr-defined]
 
-    def _place(self, given: list[Tensor], kwargs: Mapping[str, Any], out: Any) -> None:
+    def tell(self, found: Iterable[moves.Move]) -> None:
+        """Tell the observer of copies and waits that no operator stands for."""
+        if self.observer is not None:
+            for move in found:
+                self.observer.moved(move, by_operator=False)
+
+    @contextmanager
+    def asking(self, kind: str) -> Iterator[None]:
+        """Inside, the host waits for what the user calls `kind`."""
+        before, self.asked_as = self.asked_as, self.asked_as or kind
+        try:
+            yield
+        finally:
+            self.asked_as = before
+
+    def _mixes(self, known: _Operator, given: list[Tensor], places: list[str]) -> None:
+        """Tell of operands that lie on several devices, of which only scalars may."""
+        apart = {place for one, place in zip(given, places, strict=True) if one.dim()}
+        if len(apart) > 1 and not known.takes_both and self.observer is not None:
+            self.observer.mixed(known.func, sorted(apart))
+
+    def _place(
+        self, known: _Operator, given: list[Tensor], kwargs: Mapping[str, Any], out: Any
+    ) -> None:
         """Say where results lie: where the call asked, else where its operands do."""
         asked = kwargs.get("device")
         if self.target is not None and asked is not None:
@@ -350,6 +394,8 @@ class BlankMode(TorchDispatchMode):
         elif given:
             places = [self.device_of(tensor) for tensor in given]
             device = next((place for place in places if place != "cpu"), "cpu")
+            if places.count(device) != len(places) and not self.muted:
+                self._mixes(known, given, places)
         else:
             device = "cpu"
         there = {id(tensor) for tensor in given}

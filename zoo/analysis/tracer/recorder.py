@@ -26,7 +26,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from zoo.analysis.costs.base import Inputs
-from zoo.analysis.records import ModuleCall, OpCall, Phase, Role, TensorSpec
+from zoo.analysis.records import ModuleCall, OpCall, Phase, Role, TensorSpec, Transfer
 from zoo.analysis.tracer.arguments import Declared, LazyArguments, declared, nested_tensors
 from zoo.analysis.tracer.blank import tensors_in
 from zoo.analysis.tracer.ledger import Ledger
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from zoo.analysis.records import Cost
     from zoo.analysis.tracer.modes import BlankMode
+    from zoo.analysis.tracer.moves import Move
     from zoo.analysis.tracer.pricing import Formulas
 
 
@@ -115,6 +116,9 @@ class Recorder:
         self.progress = progress
         self.ops: list[OpCall] = []
         self.calls: dict[int, ModuleCall] = {}
+        self.transfers: list[Transfer] = []
+        self.mixtures: dict[tuple[str, str | None], tuple[str, ...]] = {}
+        """(operator, line) -> the devices on which its operands lie, which torch refuses."""
         self.used: set[int] = set()
         """Addresses of the storages that operators read."""
         self.autocast_refused = False
@@ -492,6 +496,53 @@ class Recorder:
     def ran_on_zeros(self, func: Any) -> None:
         """Remember which operators have no meta kernel."""
         self.on_zeros[self._operator(func).name] += 1
+
+    def moved(self, move: Move, *, by_operator: bool) -> None:
+        """Write down a copy or a wait.
+
+        Args:
+            move: What is copied, from where to where.
+            by_operator: Whether it is part of the operator that is about to be written down.
+        """
+        if not self._listens():
+            return
+        call, source = self._asker()
+        self.transfers.append(
+            Transfer(
+                kind=move.kind,
+                nbytes=move.nbytes,
+                source_device=move.source,
+                target_device=move.target,
+                blocking=move.blocking,
+                op=len(self.ops) if by_operator else None,
+                call=call,
+                source=source,
+                phase=self.phase,
+            )
+        )
+
+    def mixed(self, func: Any, places: Sequence[str]) -> None:
+        """Remember an operator whose operands lie on several devices."""
+        if self._listens():
+            key = (self._operator(func).name, self._asker()[1])
+            self.mixtures.setdefault(key, tuple(places))
+
+    def _listens(self) -> bool:
+        """Whether what happens now is part of the run that is written down."""
+        if self.paused or not (self._stack or self.calls):
+            return False
+        opened = self._stack[-1] if self._stack else None
+        return not (opened and opened.lazy and "_initialize_hook" in opened.module.__dict__)
+
+    def _asker(self) -> tuple[int, str | None]:
+        """The call and the line that a copy or a wait belongs to."""
+        source = line_of_caller()
+        if self._stack:
+            return self._stack[-1].index, source
+        if self.phase != "backward":
+            return 0, source
+        call, made_at = self._makers.running()
+        return call, source or made_at
 
     def finished_calls(self) -> tuple[ModuleCall, ...]:
         """All calls, in the order in which they began."""

@@ -219,6 +219,7 @@ def _written(
         buffers=holdings.buffers(model, lies, used),
         storages=_storages(recorder, model),
         values=recorder.values.values(),
+        transfers=tuple(recorder.transfers),
         failure=failure_of(error, model, recorder) if error is not None else None,
         notes=(*_notes(recorder, answers, unknown), *recorder.formulas.notes()),
         versions={
@@ -321,6 +322,9 @@ def _notes(recorder: Recorder, answers: Hints, unknown: Sequence[str]) -> tuple[
             f"{op} has no meta kernel; its output's shape is from a run on zeros ({times} times)."
         )
         notes.append(Note("info", "ran-on-zeros", text))
+    for (op, line), places in recorder.mixtures.items():
+        text = f"{op} gets tensors on {' and '.join(places)}: torch raises there. Move one of them."
+        notes.append(Note("warning", "device-mismatch", text, line))
     if recorder.autocast_refused:
         text = (
             "torch refused the model's own autocast, for want of such a device: dtypes and bytes "
