@@ -137,9 +137,11 @@ def copied(
         turns: How often.
 
     Returns:
-        The median.
+        The median; 0 where there is nothing to copy.
     """
-    host = [_host(size, pinned=not pageable) for size in sizes]
+    if not sizes:
+        return 0.0
+    host = [_host(size, pinned=here.pins and not pageable) for size in sizes]
     there = [torch.empty(size, dtype=torch.uint8, device=here.device) for size in sizes]
     pairs = list(zip(host, there, strict=True) if back else zip(there, host, strict=True))
     _turn(pairs, here, waits=pageable)
