@@ -89,6 +89,7 @@ class Cuts:
         self.places = (0, *self.line.places, self.line.length)
         """Of parts' begins and ends; the first and the last are no cuts."""
         self._fixed: dict[int, list[int]] = {}
+        self._made: dict[int, tuple[Part, ...]] = {}
         self._pieces: list[list[tuple[int, int]]] | None = None
 
     # time, by numbers of operators
@@ -160,15 +161,21 @@ class Cuts:
 
     def by_compute(self, parts: int) -> tuple[Part, ...]:
         """The division whose slowest part is fastest."""
-        at = self.places
+        if parts in self._made:
+            return self._made[parts]
+        figures = self.line.seconds or self.line.macs
+        before = [figures[place] for place in self.places]
+        into = [self.transfer(place) if self.timed else 0.0 for place in self.places]
+        back = [self.transfer(place, back=True) if self.timed else 0.0 for place in self.places]
         cuts = divide(
-            len(at) - 1,
+            len(before) - 1,
             parts,
-            lambda begin, end: self.time(at[begin], at[end]),
-            lambda begin, end: self.work(at[begin], at[end]),
-            [self.line.forward.nbytes[place] for place in at],
+            lambda begin, end: before[end] - before[begin] + into[begin] + back[end],
+            lambda begin, end: before[end] - before[begin],
+            [self.line.forward.nbytes[place] for place in self.places],
         )
-        return self._parts(cuts)
+        self._made[parts] = self._parts(cuts)
+        return self._made[parts]
 
     def by_memory(self, parts: int) -> tuple[Part, ...]:
         """The division whose largest part is smallest."""
@@ -220,26 +227,26 @@ def _lowest(figures: Sequence[int]) -> set[int]:
     return found
 
 
-def check(parts: int) -> None:
+def check(parts: int | None) -> None:
     """Find out before a run whether it can be divided so.
 
     Args:
-        parts: How many parts are asked for.
+        parts: How many parts are asked for; None for what there is no need to check.
 
     Raises:
         OptionError: Less than one.
     """
-    if parts < 1:
+    if parts is not None and parts < 1:
         raise OptionError(f"parts {parts}", "a model has one part at least", "Say --parts 2.")
 
 
-def cuts(trace: Trace, place: Device | None = None, *, parts: int = 2) -> Report:
+def cuts(trace: Trace, place: Device | None = None, *, parts: int | None = None) -> Report:
     """Where a run can be divided, what crosses, and the best division into parts.
 
     Args:
         trace: A run, with a training step or without.
         place: The device that each part runs on; None where times do not matter.
-        parts: How many devices there are.
+        parts: How many devices there are; None for two, or for one where there is no place to cut.
 
     Returns:
         The report.
@@ -253,10 +260,11 @@ def cuts(trace: Trace, place: Device | None = None, *, parts: int = 2) -> Report
     link = None if place is None else between(place)
     found = Cuts(trace, None if place is None else Clock(place), link)
     most = len(found.places) - 1
-    if parts > most and trace.failure is None:
+    if parts is not None and parts > most and trace.failure is None:
         reason = f"the run has {most - 1} places to cut at, where module calls begin or end"
         raise OptionError(f"parts {parts}", reason, f"Ask for {most} parts at most.")
     columns = FIGURES + (TIMES if found.timed else ())
+    count = min(2 if parts is None else parts, most)
     divided = found.line.length > 0
     shown = found.worth_showing() if divided else ()
     return Report(
@@ -265,8 +273,8 @@ def cuts(trace: Trace, place: Device | None = None, *, parts: int = 2) -> Report
         inputs=trace.inputs,
         columns=columns,
         rows=tuple(_row(found, one) for one in shown),
-        totals=_totals(found, min(parts, most), place) if divided else {"parts": None},
-        notes=(*_notes(found, place, parts), *trace.notes),
+        totals=_totals(found, count, place) if divided else {"parts": None},
+        notes=(*_notes(found, place, count), *trace.notes),
         failure=trace.failure,
     )
 
@@ -389,6 +397,9 @@ def _notes(found: Cuts, place: Device | None, parts: int) -> Iterable[Note]:
         if name in split:
             text = f"{name} is read more than once: parts that both read it hold a copy each."
             yield Note("info", "shared-parameter", text, name)
+    if len(found.places) == 2:
+        text = "no module call begins or ends between two operators: there is no place to cut at."
+        yield Note("info", "no-place", text)
     if place is None:
         yield Note(
             "info",

@@ -6,14 +6,14 @@ Of divisions with equally small largest parts, the one whose cuts cost least.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from itertools import pairwise
 from math import inf
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-Cost = "Callable[[int, int], float]"
 
 
 def divide(
@@ -42,7 +42,10 @@ def divide(
         (2,)
     """
     parts = min(parts, places)
-    best = _smallest(places, parts, cost, floor)
+    enough = min(
+        largest(_evenly(places, count, floor), places, cost) for count in range(1, parts + 1)
+    )
+    best = _smallest(places, parts, cost, floor, enough)
     fewest = next(count for count, found in enumerate(best) if found == min(best))
     return _cheapest(places, fewest + 1, cost, floor, (best[fewest], price))
 
@@ -52,23 +55,40 @@ def largest(cuts: Sequence[int], places: int, cost: Callable[[int, int], float])
     return max(cost(begin, end) for begin, end in pairwise((0, *cuts, places)))
 
 
+def _evenly(places: int, parts: int, floor: Callable[[int, int], float]) -> tuple[int, ...]:
+    """Cuts that are good enough to tell which others need not be looked at."""
+    share = floor(0, places) / parts
+    cuts = [0]
+    for place in range(1, places):
+        if len(cuts) < parts and floor(cuts[-1], place + 1) > share:
+            cuts.append(place)
+    return tuple(cuts[1:])
+
+
 def _smallest(
     places: int,
     parts: int,
     cost: Callable[[int, int], float],
     floor: Callable[[int, int], float],
+    enough: float,
 ) -> list[float]:
-    """How small the largest part can be, with 1, 2, ... parts up to each place."""
-    row = [inf, *(cost(0, end) for end in range(1, places + 1))]
+    """How small the largest part can be with 1, 2, ... parts; infinite where above `enough`."""
+    row = [inf] * (places + 1)
+    for end in range(1, places + 1):
+        if floor(0, end) > enough:
+            break
+        row[end] = cost(0, end)
     found = [row[places]]
     for _ in range(1, parts):
         following = [inf] * (places + 1)
         for end in range(1, places + 1):
             least = inf
             for begin in range(end - 1, 0, -1):
-                if floor(begin, end) >= least:
+                bound = floor(begin, end)
+                if bound >= least or bound > enough:
                     break
-                least = min(least, max(row[begin], cost(begin, end)))
+                if row[begin] < least:
+                    least = min(least, max(row[begin], cost(begin, end)))
             following[end] = least
         row = following
         found.append(row[places])
@@ -88,12 +108,13 @@ def _cheapest(
     row[0] = (0.0, ())
     for count in range(parts):
         following: list[tuple[float, tuple[int, ...]] | None] = [None] * (places + 1)
+        begins = [(begin, before) for begin, before in enumerate(row) if before is not None]
         for end in range(1, places + 1):
-            for begin in range(end - 1, -1, -1):
+            earlier = bisect_left(begins, end, key=itemgetter(0))
+            for begin, before in begins[earlier - 1 :: -1] if earlier else ():
                 if floor(begin, end) > most:
                     break
-                before = row[begin]
-                if before is None or cost(begin, end) > most:
+                if cost(begin, end) > most:
                     continue
                 paid = before[0] + (price[begin] if count else 0.0)
                 best = following[end]

@@ -93,12 +93,16 @@ def speed_of(word: str | float) -> float:
         >>> speed_of("100Gbit"), speed_of("12.5GB/s")
         (12500000000.0, 12500000000.0)
     """
+    hint = "Write 100Gbit or 12.5GB/s."
+    said = word.strip().lower() if isinstance(word, str) else "b/s"
+    if "bit" not in said and not said.endswith("b/s"):
+        raise OptionError(f"network {word!r}", "it has no unit of a speed", hint)
     try:
-        if isinstance(word, str) and "bit" in word.lower():
+        if "bit" in said:
             return quantity(word, ("bit/s", "bit"), "100Gbit") / 8
         return quantity(word, ("b/s",), "100Gbit or 12.5GB/s")
     except ValueError as error:
-        raise OptionError(f"network {word!r}", str(error), "Write 100Gbit or 12.5GB/s.") from None
+        raise OptionError(f"network {word!r}", str(error), hint) from None
 
 
 def link_of(place: Device, speed: float | None) -> Reach:

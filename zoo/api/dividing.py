@@ -100,7 +100,7 @@ def by_cut(
         inputs: As for `trace`.
         options: As for `trace`.
         place: What each part runs on; None where times do not matter.
-        parts: How many parts; None for two.
+        parts: How many parts; None for two where it can be cut at all.
 
     Returns:
         The report.
@@ -110,9 +110,8 @@ def by_cut(
     """
     from zoo.analysis.cuts import check, cuts
 
-    wanted = 2 if parts is None else parts
-    check(wanted)
-    return cuts(_run(model, inputs, options, place), place, parts=wanted)
+    check(parts)
+    return cuts(_run(model, inputs, options, place), place, parts=parts)
 
 
 def by_replica(
