@@ -225,8 +225,8 @@ class OpCall:
     random: bool = False
     """Whether its result depends on random numbers."""
     reads: tuple[int, ...] = ()
-    """Which of `Trace.values` each of `inputs` is; -1 where it is no block of memory. Empty in the
-    optimizer, which reads all there is."""
+    """In the forward pass, which of `Trace.values` each of `inputs` is; -1 where it is no block of
+    memory."""
     of: int | None = None
     """In the backward pass the index of the operator whose gradient it computes; None where no
     operator's is, and elsewhere."""
@@ -234,7 +234,10 @@ class OpCall:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A tensor of a run by what it shows of its block: two views of the same elements are one."""
+    """A tensor of a run by what it shows of its block: two views of the same elements are one.
+
+    A block that was there before the run is one value, whatever is read of it.
+    """
 
     storage: int
     """`Storage.id` of the block that it lies in."""
@@ -370,7 +373,7 @@ class Trace:
     storages: tuple[Storage, ...] = ()
     """Blocks of memory that the run used."""
     values: tuple[Value, ...] = ()
-    """Tensors that operators of the forward and the backward pass read or made."""
+    """Tensors that operators of the forward pass read or made."""
     transfers: tuple[Transfer, ...] = ()
     """Copies between devices and waits."""
     failure: Failure | None = None

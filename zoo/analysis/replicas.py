@@ -211,7 +211,7 @@ def timed(trace: Trace, clock: Clock, ops: Sequence[OpCall] | None = None) -> Ti
     ready = []
     for one in trace.storages:
         if one.role == "gradient":
-            born = one.born if one.born >= 0 else _last_change(trace, one.id)
+            born = one.born if one.born >= 0 else _last_in(trace, one.name.rpartition(".")[0])
             ready.append((ends[born] if 0 <= born < len(ends) else spent["backward"], one.nbytes))
     micro = trace.step.accumulate if trace.step is not None else 1
     return Timed(
@@ -219,15 +219,11 @@ def timed(trace: Trace, clock: Clock, ops: Sequence[OpCall] | None = None) -> Ti
     )
 
 
-def _last_change(trace: Trace, block: int) -> int:
-    """The last operator of the backward pass that reads a gradient that was there before."""
-    last = -1
-    for op in trace.ops:
-        if op.phase == "backward" and any(
-            one >= 0 and trace.values[one].storage == block for one in op.reads
-        ):
-            last = op.index
-    return last
+def _last_in(trace: Trace, module: str) -> int:
+    """The last operator of a module's backward pass, which changes gradients that are kept."""
+    calls = {one.index for one in trace.calls if one.module == module}
+    ran = (op.index for op in trace.ops if op.phase == "backward" and op.call in calls)
+    return max(ran, default=-1)
 
 
 class Steps:

@@ -451,7 +451,7 @@ class Recorder:
                         self.ledger.add(
                             tensor, spec.device, name=name, born=index, call=call, source=source
                         )
-                    if self.phase != "optimizer":
+                    if self.phase == "forward":
                         self.values.number(tensor, storage, index)
             if func is ADD and self.phase == "backward" and self._joins():
                 self.ledger.joined(results[0], given[0])

@@ -2,7 +2,8 @@
 
 A tensor is told by its block, and by where in it its elements lie: a view of the same elements is
 the same value, a slice is another. So a run says what later operators need of what earlier ones
-made (`zoo.analysis.cuts`).
+made (`zoo.analysis.cuts`). Parameters, buffers and inputs are one value each, whatever views of
+them are read.
 """
 
 from __future__ import annotations
@@ -47,15 +48,15 @@ class Values:
             func: The operator; through `detach` no gradient flows.
             tensors: What it is given.
             storages: Addresses of their storages; 0 where one has none.
-            phase: Part of the step; the optimizer is not written down.
+            phase: Part of the step; the forward pass alone is written down.
 
         Returns:
             A number for each tensor; -1 for one without a block.
         """
-        if phase == "optimizer":
+        if phase != "forward":
             return ()
         found = tuple(map(self.number, tensors, storages))
-        if phase == "forward" and func is not DETACH and torch.is_grad_enabled():
+        if func is not DETACH and torch.is_grad_enabled():
             for number, tensor in zip(found, tensors, strict=True):
                 if tensor.requires_grad:
                     self._gradients.add(number)
@@ -72,14 +73,23 @@ class Values:
         Returns:
             Its number; -1 where it is in no block.
         """
-        block = self._ledger.number(storage)
-        if block < 0:
+        block = self._ledger.block(storage)
+        if block is None:
             return -1
-        key = (block, tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype)
+        if block.born < 0:
+            if block.value < 0:
+                block.value = len(self._found)
+                self._found.append((block.number, block.nbytes, -1))
+            return block.value
+        key = (block.number, tensor.storage_offset(), tensor.shape, tensor.stride())
         number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = len(self._found)
-            self._found.append((block, self._nbytes(tensor), born))
+            if block.born == born:
+                nbytes = min(tensor.numel() * tensor.element_size(), block.nbytes)
+            else:
+                nbytes = self._nbytes(tensor)
+            self._found.append((block.number, nbytes, born))
         return number
 
     @staticmethod
