@@ -31,6 +31,7 @@ from zoo.analysis.tracer.run import run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+
 BF16, F16, F32 = torch.bfloat16, torch.float16, torch.float32
 Seen = tuple[str, tuple[torch.dtype, ...], torch.dtype | None]
 
@@ -67,6 +68,12 @@ class Observer:
         pass
 
     def ran_on_zeros(self, func: Any) -> None:
+        pass
+
+    def moved(self, move: Any, *, by_operator: bool) -> None:
+        pass
+
+    def refused(self, what: str, hint: str) -> None:
         pass
 
 

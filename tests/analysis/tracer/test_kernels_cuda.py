@@ -42,6 +42,12 @@ class Observer:
     def ran_on_zeros(self, func: Any) -> None:
         pass
 
+    def moved(self, move: Any, *, by_operator: bool) -> None:
+        pass
+
+    def refused(self, what: str, hint: str) -> None:
+        pass
+
 
 def blank(*shape: int, dtype: torch.dtype = F32, grad: bool = True) -> Tensor:
     return torch.empty(shape, dtype=dtype, device="meta", requires_grad=grad)

@@ -145,6 +145,8 @@ def _nms(mode: BlankMode, args: Any, _: Mapping[str, Any]) -> Tensor:
 def _pack_padded_sequence(mode: BlankMode, args: Any, _: Mapping[str, Any]) -> Any:
     padded, lengths, batch_first = args
     steps = padded.shape[1 if batch_first else 0]
+    if (place := mode.device_of(lengths)) != "cpu":
+        mode.refuse(f"pack_padded_sequence gets lengths on {place}", "Keep lengths on the host.")
     if mode.is_blank(lengths):
         longest = mode.hints.size("sequence_length", steps, steps)
         lengths = torch.full(lengths.shape, longest, dtype=torch.int64, device=CPU)

@@ -337,7 +337,8 @@ class DeviceMode(TorchFunctionMode):
         kwargs.setdefault("dtype", tensor.dtype)
         kwargs.update(zip(("non_blocking", "copy"), rest, strict=False))
         copy = torch.ops.aten._to_copy.default
-        return self._asking(
+        start = self.blank.device_of(tensor)
+        out = self._asking(
             place,
             copy,
             (tensor,),
@@ -347,6 +348,9 @@ class DeviceMode(TorchFunctionMode):
                 "non_blocking": bool(kwargs.get("non_blocking", False)),
             },
         )
+        if out.requires_grad:  # autograd sees one device, and would leave the gradient there
+            out.register_hook(lambda gradient: gradient.to(start))
+        return out
 
     def _move(self, kind: str) -> Callable[..., Any]:
         def move(tensor: Tensor, device: Any = None, **kwargs: Any) -> Any:
@@ -414,6 +418,9 @@ class DeviceMode(TorchFunctionMode):
 
     def _numpy(self, tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
         self.blank.tell(read(self.blank, tensor, "numpy", bytes_of(tensor)))
+        place = self.blank.device_of(tensor)
+        if place != "cpu" and kwargs.get("force") is not True:
+            self.blank.refuse(f"numpy() of a tensor on {place}", "Say x.cpu().numpy().")
         values = self._values(tensor, "numpy")
         return values.numpy() if not args else values.__array__(*args)
 
@@ -450,6 +457,8 @@ class DeviceMode(TorchFunctionMode):
         before, blank.assigns_number = blank.assigns_number, isinstance(value, int | float)
         try:
             torch.Tensor.__setitem__(tensor, index, value)
+            if blank.assigns_number and tensor.grad_fn is not None:
+                blank.assigned_number.add(tensor.grad_fn._sequence_nr())
         finally:
             blank.assigns_number = before
 

@@ -81,8 +81,8 @@ class Observer(Protocol):
     def moved(self, move: moves.Move, *, by_operator: bool) -> None:
         """Something was copied between devices, or the host waited."""
 
-    def mixed(self, func: Any, places: Sequence[str]) -> None:
-        """An operator got tensors that lie on different devices, which torch refuses."""
+    def refused(self, what: str, hint: str) -> None:
+        """The device refuses what this run went on with."""
 
 
 def _is_whole(dtype: torch.dtype | None) -> bool:
@@ -156,6 +156,8 @@ class BlankMode(TorchDispatchMode):
         """Whether waits of operators are not told of, since they are not those of the device."""
         self.assigns_number = False
         """Whether `tensor[index] = number` is running."""
+        self.assigned_number: set[int] = set()
+        """Sequence numbers of autograd's nodes for such assignments."""
         self._operators: dict[int, _Operator] = {}
 
     @classmethod
@@ -367,6 +369,11 @@ class BlankMode(TorchDispatchMode):
             for move in found:
                 self.observer.moved(move, by_operator=False)
 
+    def refuse(self, what: str, hint: str) -> None:
+        """Tell the observer what the device refuses."""
+        if self.observer is not None:
+            self.observer.refused(what, hint)
+
     @contextmanager
     def asking(self, kind: str) -> Iterator[None]:
         """Inside, the host waits for what the user calls `kind`."""
@@ -380,7 +387,10 @@ class BlankMode(TorchDispatchMode):
         """Tell of operands that lie on several devices, of which only scalars may."""
         apart = {place for one, place in zip(given, places, strict=True) if one.dim()}
         if len(apart) > 1 and not known.takes_both and self.observer is not None:
-            self.observer.mixed(known.func, sorted(apart))
+            what = f"{known.name} gets tensors on {' and '.join(sorted(apart))}"
+            self.observer.refused(
+                what, "Move one of them, where it is made or with register_buffer."
+            )
 
     def _place(
         self, known: _Operator, given: list[Tensor], kwargs: Mapping[str, Any], out: Any
@@ -389,6 +399,8 @@ class BlankMode(TorchDispatchMode):
         asked = kwargs.get("device")
         if self.target is not None and asked is not None:
             device = self.target
+        elif asked is not None and given and given[0].device.type == asked.type:
+            device = self.device_of(given[0])  # torch's own code means the operand's device
         elif asked is not None:
             device = self.device if asked.type == "meta" else str(asked)
         elif given:

@@ -163,11 +163,11 @@ def _equal(mode: BlankMode, args: Any, kwargs: Mapping[str, Any], out: Any) -> I
 
 def _same(left: Tensor, right: Tensor) -> bool:
     """Whether two tensors of one shape are the same elements."""
-    if left is right or left.layout != right.layout or left.layout != torch.strided:
+    if left is right or not (left.layout == right.layout == torch.strided):
         return left is right
-    shared = left.untyped_storage()._cdata == right.untyped_storage()._cdata
+    places = [(one.untyped_storage()._cdata, one.storage_offset()) for one in (left, right)]
     alike = left.dtype == right.dtype and left.stride() == right.stride()
-    return shared and alike and left.storage_offset() == right.storage_offset()
+    return alike and places[0] == places[1]
 
 
 def _repeat_interleave(
@@ -211,7 +211,7 @@ def _where(mode: BlankMode, args: Any, kwargs: Mapping[str, Any], out: Any) -> I
             yield Move("copy", tensor.element_size(), "cpu", place)
 
 
-def _indices(mode: BlankMode, args: Any, place: str, masks_wait: bool) -> Iterable[Move]:  # noqa: FBT001
+def _indices(mode: BlankMode, args: Any, place: str, masks_wait: bool) -> Iterable[Move]:
     """Masks are turned into indices where they lie, and indices of the host go to the device."""
     for index in args[1]:
         if index is None:
@@ -238,7 +238,7 @@ def _index_put(mode: BlankMode, args: Any, kwargs: Mapping[str, Any], out: Any) 
     target, indices, value = args[:3]
     place = mode.device_of(target)
     adds = kwargs.get("accumulate", args[3] if len(args) > 3 else False)
-    number = mode.assigns_number or (mode.device_of(value) == "cpu" and value.numel() == 1)
+    number = _of_number(mode) or (mode.device_of(value) == "cpu" and value.numel() == 1)
     given = [index for index in indices if index is not None]
     lone = len(given) == 1 and given[0].dtype in MASKS and mode.device_of(given[0]) == place
     if number and lone and not adds:
@@ -246,6 +246,12 @@ def _index_put(mode: BlankMode, args: Any, kwargs: Mapping[str, Any], out: Any) 
     yield from _indices(mode, args, place, masks_wait=True)
     if number and place != "cpu" and value.dim() == 0:
         yield Move("copy", value.element_size(), "cpu", place)
+
+
+def _of_number(mode: BlankMode) -> bool:
+    """Whether a number is assigned, or the gradient of such an assignment is made."""
+    node = torch._C._current_autograd_node() if mode.assigned_number else None
+    return mode.assigns_number or (node is not None and node._sequence_nr() in mode.assigned_number)
 
 
 def _pack(mode: BlankMode, args: Any, kwargs: Mapping[str, Any], out: Any) -> Iterable[Move]:

@@ -103,7 +103,7 @@ class Recorder:
         progress: Is called with the number of operators so far, now and then.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0915 - a run has many facts
         self,
         model: nn.Module,
         formulas: Formulas,
@@ -117,8 +117,8 @@ class Recorder:
         self.ops: list[OpCall] = []
         self.calls: dict[int, ModuleCall] = {}
         self.transfers: list[Transfer] = []
-        self.mixtures: dict[tuple[str, str | None], tuple[str, ...]] = {}
-        """(operator, line) -> the devices on which its operands lie, which torch refuses."""
+        self.refusals: dict[tuple[str, str | None], str] = {}
+        """(what the device refuses, line) -> what to try."""
         self.used: set[int] = set()
         """Addresses of the storages that operators read."""
         self.autocast_refused = False
@@ -521,11 +521,10 @@ class Recorder:
             )
         )
 
-    def mixed(self, func: Any, places: Sequence[str]) -> None:
-        """Remember an operator whose operands lie on several devices."""
+    def refused(self, what: str, hint: str) -> None:
+        """Remember what the device refuses, and what to try."""
         if self._listens():
-            key = (self._operator(func).name, self._asker()[1])
-            self.mixtures.setdefault(key, tuple(places))
+            self.refusals.setdefault((what, self._asker()[1]), hint)
 
     def _listens(self) -> bool:
         """Whether what happens now is part of the run that is written down."""

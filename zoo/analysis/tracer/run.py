@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import platform
 import sys
 import warnings
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ from zoo.analysis.records import (
 )
 from zoo.analysis.skeleton import garbage_kept, random_state_kept
 from zoo.analysis.tracer import given, holdings
+from zoo.analysis.tracer.again import Before, told_apart
 from zoo.analysis.tracer.borrow import borrowed
 from zoo.analysis.tracer.devices import DeviceMode, with_index
 from zoo.analysis.tracer.failure import failure_of
@@ -36,6 +38,7 @@ from zoo.analysis.tracer.modes import BlankMode
 from zoo.analysis.tracer.pricing import Formulas
 from zoo.analysis.tracer.recorder import Recorder
 from zoo.analysis.tracer.step import Training, TrainingStep, casting
+from zoo.analysis.tracer.streams import answered
 from zoo.errors import FormulaError, InputError, StepError
 
 if TYPE_CHECKING:
@@ -110,8 +113,15 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
         mode = BlankMode(answers, recorder, place)
         with borrowed(model, training=training, dtype=cast, device=place):
             _there_before(recorder.ledger, place, model, args, options)
+            before = Before(model) if place != "cpu" else None
             taken, error = _taken(model, args, options, recorder, mode, step, autocast)
             trace = _written(model, args, options, recorder, answers, error)
+            if before is not None and recorder.transfers and before.changed():
+                later = None
+                if error is None:
+                    recorder.paused = True
+                    later = _later(model, args, options, mode, hints, step, autocast)
+                trace = replace(trace, transfers=told_apart(recorder, later))
         named = info or ModelInfo(type(model).__name__)
         return replace(trace, model=named, step=taken.record if taken else None), error
 
@@ -170,7 +180,7 @@ def _taken(
         stack.enter_context(_eagerly())
         recorder.attach(mode, stack)
         try:
-            with mode, DeviceMode(mode):
+            with answered(mode), mode, DeviceMode(mode):
                 if training is None:
                     with casting(mode.device, autocast):
                         recorder.call(model, args, options)
@@ -187,6 +197,29 @@ def _taken(
             "autocast" in text or "User provided device_type" in text for text in said
         )
     return step, error
+
+
+def _later(
+    model: nn.Module,
+    args: Sequence[Any],
+    options: Mapping[str, Any],
+    mode: BlankMode,
+    hints: Mapping[str, float] | None,
+    training: Training | None,
+    autocast: torch.dtype | None,
+) -> Recorder | None:
+    """Take the step after the one that was recorded; None where it breaks."""
+    recorder = Recorder(model, Formulas({}, {}))
+    after = BlankMode(Hints(hints), recorder, mode.device)
+    after.spoiled, after.pinned = mode.spoiled, mode.pinned
+    if training is not None:
+        training = replace(training, checkpoint=())  # those modules are wrapped already
+    try:
+        with redirect_stdout(io.StringIO()):  # what the user's code prints, it has printed
+            _, error = _taken(model, args, options, recorder, after, training, autocast)
+    except StepError:
+        return None
+    return recorder if error is None else None
 
 
 def _written(
@@ -322,8 +355,8 @@ def _notes(recorder: Recorder, answers: Hints, unknown: Sequence[str]) -> tuple[
             f"{op} has no meta kernel; its output's shape is from a run on zeros ({times} times)."
         )
         notes.append(Note("info", "ran-on-zeros", text))
-    for (op, line), places in recorder.mixtures.items():
-        text = f"{op} gets tensors on {' and '.join(places)}: torch raises there. Move one of them."
+    for (what, line), hint in recorder.refusals.items():
+        text = f"{what}: torch raises there. {hint}"
         notes.append(Note("warning", "device-mismatch", text, line))
     if recorder.autocast_refused:
         text = (
