@@ -325,6 +325,9 @@ def parameter_bytes(line: Line, begin: int, end: int) -> int:
         line: The run.
         begin: First operator.
         end: The one after the last.
+
+    Returns:
+        Bytes, each parameter's once.
     """
     return sum(one.nbytes for one in line.reads(begin, end) if not one.buffer)
 

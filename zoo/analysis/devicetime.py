@@ -110,6 +110,9 @@ def moved(op: OpCall) -> int:
 
     Args:
         op: Any operator.
+
+    Returns:
+        Bytes.
     """
     if op.cost is not None:
         return op.cost.bytes_read + op.cost.bytes_written

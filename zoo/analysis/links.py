@@ -81,6 +81,9 @@ class Reach:
         Args:
             back: From the device.
             pageable: With memory that the system may move.
+
+        Returns:
+            Bytes a second.
         """
         share, peak = self.shares[back], self.link.bandwidth
         pinned = None if share is None or peak is None else share * peak
@@ -190,6 +193,9 @@ def network(bandwidth: float) -> Reach:
 
     Args:
         bandwidth: B/s of each device's end of it.
+
+    Returns:
+        The figures.
     """
     from dataclasses import replace
 

@@ -135,6 +135,9 @@ def exchange(nbytes: int, devices: int, link: Reach) -> float:
         devices: How many there are.
         link: Between neighbours.
 
+    Returns:
+        The time of both halves, in which parts are summed and handed on.
+
     Example:
         >>> round(exchange(10**9, 2, network(12.5e9)), 4)
         0.0834
@@ -268,6 +271,9 @@ class Steps:
             mark: The efficiency.
             devices: How many there are.
             link: Between them.
+
+        Returns:
+            The batch of each device.
         """
         if not self.scales or self.at(1) is None:
             return None

@@ -46,8 +46,11 @@ def by_code(
     from zoo.analysis.transfers import check
     from zoo.analysis.transfers import transfers as lines
 
-    said = _placed(model, options, place)
-    check(place_of(model) if isinstance(model, Trace) else said["device"])
+    if isinstance(model, Trace):
+        _fits(model, place)
+        check(place_of(model))
+    else:
+        check(_placed(model, options, place)["device"])
     return lines(_run(model, inputs, options, place), place)
 
 

@@ -115,6 +115,9 @@ class Ledger:
 
         Args:
             storage: Its address.
+
+        Returns:
+            The block.
         """
         found = self._live.get(storage)
         return None if found is None else found[0]
