@@ -424,6 +424,9 @@ def _notes(found: Cuts, place: Device | None, parts: int) -> Iterable[Note]:
     if found.link is None:
         text = f"no link from {place.name} to another is known: what crosses costs nothing here."
         yield Note("warning", "unknown-link", text)
+    else:
+        text = f"{found.link.link.name} ({found.link.confidence}): {found.link.source}."
+        yield Note("info", "link-source", text)
     if found.timed and line.length and len(found.by_compute(parts)) < parts:
         text = f"fewer than {parts} parts are faster: what crosses takes longer than it saves."
         yield Note("info", "fewer-parts", text)
