@@ -48,6 +48,7 @@ __all__ = [
     "TensorSpec",
     "Trace",
     "Transfer",
+    "Value",
     "When",
 ]
 
@@ -223,6 +224,29 @@ class OpCall:
     """Whether it is a fused attention that was told to look only backwards."""
     random: bool = False
     """Whether its result depends on random numbers."""
+    reads: tuple[int, ...] = ()
+    """In the forward pass, which of `Trace.values` each of `inputs` is; -1 where it is no block of
+    memory."""
+    of: int | None = None
+    """In the backward pass the index of the operator whose gradient it computes; None where no
+    operator's is, and elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A tensor of a run by what it shows of its block: two views of the same elements are one.
+
+    A block that was there before the run is one value, whatever is read of it.
+    """
+
+    storage: int
+    """`Storage.id` of the block that it lies in."""
+    nbytes: int
+    """Bytes of its elements, each once."""
+    born: int
+    """Index of the operator that returned it first; -1 where none did."""
+    gradient: bool
+    """Whether the forward pass read it in a place to which a gradient flows back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +372,8 @@ class Trace:
     """Distinct buffers in the order of `named_buffers`."""
     storages: tuple[Storage, ...] = ()
     """Blocks of memory that the run used."""
+    values: tuple[Value, ...] = ()
+    """Tensors that operators of the forward pass read or made."""
     transfers: tuple[Transfer, ...] = ()
     """Copies between devices and waits."""
     failure: Failure | None = None

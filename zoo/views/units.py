@@ -73,6 +73,8 @@ def unit_of(name: str) -> str:
     """The unit that a figure's name tells, where no column says it."""
     if name == "bytes" or name.endswith("_bytes") or name.startswith("bytes_"):
         return "B"
+    if name == "seconds" or name.endswith("_seconds"):
+        return "s"
     if name.endswith("macs"):
         return "MAC"
     if name.endswith("flops"):

@@ -104,10 +104,14 @@ def totals(report: Report, units: Units) -> list[Total]:
     for name, value in report.totals.items():
         if name in COVERAGE or name in moot(report):
             continue
+        unit = by_name.get(name) or unit_of(name)
+        if isinstance(value, (list, tuple)) and value and all(map(is_number, value)):
+            figures = "; ".join(figure(part, unit, units) for part in value)
+            lines.append(Total(title(name), figures, "", is_figure=False))
+            continue
         if not is_number(value):
             lines.append(Total(title(name), words(value), "", is_figure=False))
             continue
-        unit = by_name.get(name) or unit_of(name)
         bound = ">=" if report.totals.get("uncounted") and _counted(name, unit) else ""
         full, short = exact(value, unit), figure(value, unit, units)
         short = "" if short == full else short

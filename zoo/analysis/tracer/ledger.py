@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class _Block:
+class Block:
     """A block that may still be alive."""
 
     nbytes: int
@@ -38,6 +38,9 @@ class _Block:
     died: int | None = None
     first_read: int | None = None
     last_read: int | None = None
+    number: int = -1
+    value: int = -1
+    """Of a block that was there before the run: the one value that it is."""
 
 
 class Ledger:
@@ -46,9 +49,9 @@ class Ledger:
     def __init__(self) -> None:
         self.now = -1
         """Index of the last operator."""
-        self.blocks: list[_Block] = []
-        self._live: dict[int, tuple[_Block, ref[torch.UntypedStorage]]] = {}
-        self._joined: list[tuple[_Block, _Block]] = []
+        self.blocks: list[Block] = []
+        self._live: dict[int, tuple[Block, ref[torch.UntypedStorage]]] = {}
+        self._joined: list[tuple[Block, Block]] = []
 
     def add(
         self,
@@ -78,7 +81,8 @@ class Ledger:
         key = storage._cdata
         if key in self._live:
             return
-        block = _Block(storage.nbytes(), device, role, born, call, source, name)
+        block = Block(storage.nbytes(), device, role, born, call, source, name)
+        block.number = len(self.blocks)
         self.blocks.append(block)
         self._live[key] = (block, ref(storage, partial(self._died, key)))
 
@@ -106,6 +110,18 @@ class Ledger:
                 if block.first_read is None:
                     block.first_read = self.now
 
+    def block(self, storage: int) -> Block | None:
+        """The block that a storage is; None where it is none.
+
+        Args:
+            storage: Its address.
+
+        Returns:
+            The block.
+        """
+        found = self._live.get(storage)
+        return None if found is None else found[0]
+
     def forward_is_over(self) -> None:
         """What is alive now, and was made by operators, waits for the backward pass."""
         for block, _ in self._live.values():
@@ -132,7 +148,7 @@ class Ledger:
     def spend(self, nbytes: int, device: str, call: int, source: str | None, name: str) -> None:
         """Write down what the last operator allocated and freed inside itself."""
         self.blocks.append(
-            _Block(nbytes, device, "temporary", self.now, call, source, name, died=self.now)
+            Block(nbytes, device, "temporary", self.now, call, source, name, died=self.now)
         )
 
     def _died(self, key: int, _: object) -> None:

@@ -30,18 +30,29 @@ class Makers:
         self._numbers: list[int] = []
         """Of the nodes whose maker is known, ascending."""
         self._nodes: dict[int, Made] = {}
+        self._ops: dict[int, int] = {}
+        """Operators that made them, where one did."""
         self._owners: Mapping[int, int] = {}
         self._last: Made = (0, None)
+        self.op: int | None = None
+        """The operator of the forward pass whose node `running` found last."""
 
-    def made(self, call: int, source: str | None) -> None:
+    def made(self, call: int, source: str | None, op: int | None = None) -> None:
         """An operator of the forward pass runs; its node, if it has one, is there.
 
         So is the node of a `torch.autograd.Function`, which runs its operators without gradients.
+
+        Args:
+            call: The module call that it belongs to.
+            source: Line of the user's code.
+            op: Its index.
         """
         number: int = torch.autograd._get_sequence_nr() - 1  # type: ignore[attr-defined]
         if number not in self._nodes:
             self._nodes[number] = (call, source)
             self._numbers.append(number)
+            if op is not None:
+                self._ops[number] = op
 
     def owned(self, owners: Mapping[int, int]) -> None:
         """Say which call the gradient of a parameter belongs to, by the parameter's `id`."""
@@ -58,11 +69,14 @@ class Makers:
             return self._last  # two gradients of one tensor are added between nodes
         variable = getattr(node, "variable", None)
         if variable is not None:
+            self.op = None
             return self._owners.get(id(variable), self._last[0]), None
         number = getattr(node, "_sequence_nr", None)
         if number is not None:
             place = bisect_right(self._numbers, number())
-            self._last = self._nodes[self._numbers[place - 1]] if place else self._last
+            if place:
+                self._last = self._nodes[self._numbers[place - 1]]
+                self.op = self._ops.get(self._numbers[place - 1], self.op)
         if torch.is_grad_enabled():  # a checkpointed piece of code runs again and makes nodes
-            self.made(*self._last)
+            self.made(*self._last, self.op)
         return self._last

@@ -33,6 +33,7 @@ from zoo.analysis.tracer.ledger import Ledger
 from zoo.analysis.tracer.makers import Makers
 from zoo.analysis.tracer.paths import Opened, Paths
 from zoo.analysis.tracer.source import line_of_caller
+from zoo.analysis.tracer.values import Values
 from zoo.analysis.tracer.workspaces import Workspaces
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ class Recorder:
         self.paused = False
         """Whether what runs is a rehearsal, of which nothing is written down."""
         self.ledger = Ledger()
+        self.values = Values(self.ledger)
         self._makers = Makers()
         self._trains = True
         """Whether a backward pass may follow, which asks who made what."""
@@ -387,7 +389,7 @@ class Recorder:
             return self._makers.running()
         source = line_of_caller()
         if self._trains:
-            self._makers.made(call, source)
+            self._makers.made(call, source, len(self.ops))
         return call, source
 
     def saw(
@@ -431,8 +433,12 @@ class Recorder:
             arguments = LazyArguments(known.declared, args, kwargs, self.spec)
             inputs = Inputs(map(self.spec, given), arguments)
             outputs = tuple(map(self.spec, results))
-            held = {one.untyped_storage()._cdata for one in given if one.layout is STRIDED}
+            storages = [
+                one.untyped_storage()._cdata if one.layout is STRIDED else 0 for one in given
+            ]
+            held = set(storages)
             self.ledger.read(held)
+            reads = self.values.read(func, given, storages, self.phase)
             if self.phase == "forward":
                 self.used |= held
             new = 0
@@ -445,6 +451,8 @@ class Recorder:
                         self.ledger.add(
                             tensor, spec.device, name=name, born=index, call=call, source=source
                         )
+                    if self.phase == "forward":
+                        self.values.number(tensor, storage, index)
             if func is ADD and self.phase == "backward" and self._joins():
                 self.ledger.joined(results[0], given[0])
             cost = self._cost(known, inputs, outputs)
@@ -468,6 +476,8 @@ class Recorder:
                 new_bytes=new,
                 causal=causal,
                 random=random,
+                reads=reads,
+                of=self._makers.op if self.phase == "backward" and not self._stack else None,
             )
         )
         if self.progress is not None and index % 256 == 0:

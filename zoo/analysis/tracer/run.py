@@ -251,6 +251,7 @@ def _written(
         parameters=parameters,
         buffers=holdings.buffers(model, lies, used),
         storages=_storages(recorder, model),
+        values=recorder.values.values(),
         transfers=tuple(recorder.transfers),
         failure=failure_of(error, model, recorder) if error is not None else None,
         notes=(*_notes(recorder, answers, unknown), *recorder.formulas.notes()),
