@@ -22,6 +22,7 @@ _HOME = {
     "TensorSpec": "zoo.analysis.records",
     "Trace": "zoo.analysis.records",
     "ZooError": "zoo.errors",
+    "compare": "zoo.api",
     "create": "zoo.api",
     "device": "zoo.api",
     "devices": "zoo.api",
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from zoo.analysis.records import Cost, TensorSpec, Trace
     from zoo.api import (
         Report,
+        compare,
         create,
         device,
         devices,
@@ -70,6 +72,7 @@ __all__ = [
     "TensorSpec",
     "Trace",
     "ZooError",
+    "compare",
     "create",
     "device",
     "devices",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 _HOME = {
     "Report": "shown",
     "budget": "hardware",
+    "compare": "comparing",
     "create": "models",
     "device": "hardware",
     "devices": "hardware",
@@ -33,6 +34,7 @@ _HOME = {
 }
 
 if TYPE_CHECKING:
+    from zoo.api.comparing import compare
     from zoo.api.costs import flops, params, summary
     from zoo.api.freezing import freeze
     from zoo.api.hardware import budget, device, devices
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Report",
     "budget",
+    "compare",
     "create",
     "device",
     "devices",

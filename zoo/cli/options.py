@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from string import ascii_lowercase
 from typing import Any, TypeVar
 
 import click
@@ -172,12 +173,35 @@ def output_of(options: dict[str, Any]) -> Output:
     )
 
 
-def report(analysis: str, model: str, options: dict[str, Any], **named: Any) -> int:
+def settings_of(words: tuple[str, ...], many: int) -> Any:
+    """Arguments of the constructor; of several models one mapping each.
+
+    Args:
+        words: `name=value`, which is for all, or `b:name=value`, which is for the second.
+        many: How many models there are.
+    """
+    from zoo import api
+
+    if many == 1:
+        return api.read_settings(words)
+    letters = ascii_lowercase[:many]
+    own = [(word[:1], word[2:]) for word in words if word[1:2] == ":" and word[0] in letters]
+    shared = [word for word in words if word[1:2] != ":" or word[0] not in letters]
+    return [
+        api.read_settings([*shared, *(word for owner, word in own if owner == letter)])
+        for letter in letters
+    ]
+
+
+def report(
+    analysis: str, model: str | tuple[str, ...], options: dict[str, Any], **named: Any
+) -> int:
     """Run, analyse, write: all that a command does with what the user said.
 
     Args:
         analysis: Name of a call of `zoo.api`.
-        model: The user's words.
+        model: The user's words; those of several models, for an analysis that takes `inputs` by
+            name.
         options: Of the command, by their names in Python. Those that are of none of the groups
             above are handed to the analysis.
         **named: More arguments of the analysis, which win over all others.
@@ -192,14 +216,16 @@ def report(analysis: str, model: str, options: dict[str, Any], **named: Any) -> 
     inputs, settings = options.pop("inputs", ()), options.pop("settings", ())
     from zoo import api
 
-    progress = Progress(model)
+    words = (model, *inputs) if isinstance(model, str) else model
+    if not isinstance(model, str):
+        named["inputs"] = inputs
+    progress = Progress(words[0])
     try:
         with redirect_stdout(sys.stderr):  # what the user's code prints is not the report
             step = step_of(options)
             found = getattr(api, analysis)(
-                model,
-                *inputs,
-                arguments=api.read_settings(settings),
+                *words,
+                arguments=settings_of(settings, 1 if isinstance(model, str) else len(model)),
                 hints=hints,
                 progress=progress,
                 **{**step, **options, **named},

@@ -37,7 +37,10 @@ ONLY_OF_STEPS = (
     "optimizer_pointwise_flops",
 )
 """Figures of `flops` that text leaves out where a forward pass alone ran."""
+_MODELS = "abcdefghijklmnopqrstuvwxyz"
+_SIDE_BY_SIDE = ("parameters", "macs", "activation_bytes")
 USUAL = {
+    "compare": ("change", *(f"{one}_{name}" for name in _SIDE_BY_SIDE for one in _MODELS)),
     "devices": (
         *("name", "memory_bytes", "usable_bytes", "bandwidth", "fp32", "fp16", "bf16"),
         "confidence",
