@@ -5,8 +5,8 @@ children are aligned as two sequences, in the order in which they ran: of all wa
 without crossing, the one with the highest sum of scores is taken. So a layer that was inserted or
 removed stands alone and does not shift all that follow.
 
-Two calls may be paired where they have the same name or the same type. A name that is a number
-says only where something stands: by it alone calls are paired where their outputs have one shape.
+Two calls may be paired where they share a name, a type or the shape of their output. A name that
+is a number says only where something stands, and by it alone nothing is paired.
 
 | what two calls share | score |
 | --- | --- |
@@ -187,7 +187,7 @@ def _shared(one: Row, other: Row) -> int:
     name, kind = one["name"] == other["name"], one["type"] == other["type"]
     shape = one["output_shape"] == other["output_shape"] and one["output_shape"] is not None
     number = name and _is_number(one["name"])
-    if not (kind or (name and (shape or not number))):
+    if not (kind or shape or (name and not number)):
         return 0
     score = (NUMBER if number else NAME) if name else 0
     score += TYPE if kind else 0

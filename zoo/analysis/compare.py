@@ -23,7 +23,7 @@ from zoo.analysis.summary import summary
 from zoo.errors import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 LETTERS = ascii_lowercase
 SAME, CHANGED = "same", "changed"
@@ -36,6 +36,8 @@ FIGURES = (
 """What is compared in each row."""
 PEAK = Column("peak_bytes", "B", "Most bytes held at once.")
 """What is compared of the whole models alone."""
+OF_RUN = ("macs", "pointwise_flops", "activation_bytes")
+"""Those that are known only of what ran."""
 WORDS = ("path", "type", "output_shape")
 """What is shown of each model in each row."""
 COMPARED = ("type", "input_shape", "output_shape", "output_dtype", "kernel_size", "training")
@@ -80,7 +82,7 @@ def compare(traces: Sequence[Trace], *, changed: bool = False) -> Report:
     rows = [_row(letters, depth, node) for depth, node in nodes]
     shown = _differing(rows) if changed else rows
     names = [_called(trace) for trace in traces]
-    inputs = {trace.inputs for trace in traces}
+    inputs = {tuple(part.spec for part in trace.inputs) for trace in traces}
     labels = (f"{letter}: {name}" for letter, name in zip(letters, names, strict=True))
     return Report(
         report="compare",
@@ -130,15 +132,20 @@ def _apart(letters: str, figure: Column) -> Iterable[Column]:
 
 
 def _rows(trace: Trace) -> list[Row]:
-    """Rows of a summary, with the MACs of the whole run."""
-    found = summary(trace)
-    if trace.step is None:
-        return list(found.rows)
-    whole = {row["call"]: row for row in flops(trace).rows if row.get("call") is not None}
-    keys = ("macs", "pointwise_flops", "uncounted")
+    """Rows of a summary, with the MACs of the whole run; None for what a broken run did not do."""
+    rows = list(summary(trace).rows)
+    if trace.step is not None:
+        whole = {row["call"]: row for row in flops(trace).rows if row.get("call") is not None}
+        keys = ("macs", "pointwise_flops", "uncounted")
+        rows = [
+            {**row, **{key: whole[row["call"]][key] for key in keys if row["call"] in whole}}
+            for row in rows
+        ]
+    if trace.failure is None:
+        return rows
+    unknown = dict.fromkeys(OF_RUN)
     return [
-        {**row, **{key: whole[row["call"]][key] for key in keys}} if row["call"] in whole else row
-        for row in found.rows
+        {**row, **unknown} if {"failed", "not called"} & set(row["marks"]) else row for row in rows
     ]
 
 
@@ -161,7 +168,10 @@ def _row(letters: str, depth: int, node: Node) -> dict[str, Any]:
         "change": change,
         "differs": differs,
         **{f"{one}_{word}": _of(row, word) for word in WORDS for one, row in sides.items()},
-        **_figures({name: _sides(sides, name) for name in (one.name for one in FIGURES)}),
+        **_figures(
+            {figure.name: _sides(sides, figure.name) for figure in FIGURES},
+            absent=set(letters).difference(has),
+        ),
         "uncounted": sorted({op for row in present for op in row.get("uncounted") or ()}),
         "marks": [
             *(["renamed"] if len(names) > 1 and depth else []),
@@ -182,18 +192,25 @@ def _sides(rows: Mapping[str, Row | None], name: str) -> dict[str, int | None]:
     return {one: _of(row, name) for one, row in rows.items()}
 
 
-def _figures(found: Mapping[str, Mapping[str, int | None]]) -> dict[str, Any]:
-    """Each figure in all models, and how far it is from that of the first."""
+def _figures(
+    found: Mapping[str, Mapping[str, int | None]], absent: Collection[str] = ()
+) -> dict[str, Any]:
+    """Each figure in all models, and how far it is from that of the first.
+
+    Those that are `absent` add nothing to a difference; what is not known makes it unknown.
+    """
     cells: dict[str, Any] = {}
     for name, of in found.items():
         cells |= {f"{one}_{name}": value for one, value in of.items()}
         first, *others = of
-        base = of[first]
+        base = 0 if first in absent else of[first]
         for one in others:
-            value = of[one]
-            known = base is not None or value is not None
-            ratio = value / base if base and value is not None else None
-            cells[f"{one}_minus_{first}_{name}"] = (value or 0) - (base or 0) if known else None
+            value = 0 if one in absent else of[one]
+            difference = ratio = None
+            if base is not None and value is not None:
+                difference = value - base
+                ratio = value / base if base and one not in absent else None
+            cells[f"{one}_minus_{first}_{name}"] = difference
             cells[f"{one}_over_{first}_{name}"] = ratio
     return cells
 
@@ -235,18 +252,11 @@ def _called(trace: Trace) -> str:
 def _totals(
     letters: str, names: Sequence[str], traces: Sequence[Trace], rows: Sequence[Row]
 ) -> Mapping[str, Any]:
-    summaries = [summary(trace).totals for trace in traces]
+    found: dict[str, dict[str, int | None]] = {one.name: {} for one in (*FIGURES, PEAK)}
+    for one, trace in zip(letters, traces, strict=True):
+        for name, value in _whole(trace).items():
+            found[name][one] = value
     costs = [flops(trace).totals for trace in traces]
-    found: dict[str, dict[str, int | None]] = {
-        figure.name: {
-            one: (cost if figure.name in ("macs", "pointwise_flops") else held)[figure.name]
-            for one, held, cost in zip(letters, summaries, costs, strict=True)
-        }
-        for figure in FIGURES
-    }
-    found[PEAK.name] = {
-        one: peak(trace).nbytes for one, trace in zip(letters, traces, strict=True)
-    }
     changes = [row["change"] for row in rows]
     return {
         **{f"{one}_model": name for one, name in zip(letters, names, strict=True)},
@@ -258,6 +268,21 @@ def _totals(
         "coverage_bytes": min(cost["coverage_bytes"] for cost in costs),
         "uncounted": sorted({op for cost in costs for op in cost["uncounted"]}),
     }
+
+
+def _whole(trace: Trace) -> Mapping[str, int | None]:
+    """Figures of a whole model; None for what a broken run did not reach."""
+    held, cost = summary(trace).totals, flops(trace).totals
+    found = {
+        "parameters": held["parameters"],
+        "macs": cost["macs"],
+        "pointwise_flops": cost["pointwise_flops"],
+        "activation_bytes": held["activation_bytes"],
+        PEAK.name: peak(trace).nbytes,
+    }
+    if trace.failure is None:
+        return found
+    return {name: value if name == "parameters" else None for name, value in found.items()}
 
 
 def _notes(letters: str, traces: Sequence[Trace]) -> Iterable[Note]:
@@ -290,9 +315,7 @@ def _hidden(many: int) -> Iterable[Note]:
         yield Note("info", "same-rows", text)
 
 
-def _failure(
-    letters: str, traces: Sequence[Trace], nodes: Sequence[tuple[int, Node]]
-) -> Any:
+def _failure(letters: str, traces: Sequence[Trace], nodes: Sequence[tuple[int, Node]]) -> Any:
     """Where the first run that broke did so, at the call of the first model beside it."""
     for number, (one, trace) in enumerate(zip(letters, traces, strict=True)):
         if trace.failure is None:
