@@ -22,6 +22,7 @@ _HOME = {
     "TensorSpec": "zoo.analysis.records",
     "Trace": "zoo.analysis.records",
     "ZooError": "zoo.errors",
+    "check": "zoo.api",
     "compare": "zoo.api",
     "create": "zoo.api",
     "device": "zoo.api",
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from zoo.analysis.records import Cost, TensorSpec, Trace
     from zoo.api import (
         Report,
+        check,
         compare,
         create,
         device,
@@ -72,6 +74,7 @@ __all__ = [
     "TensorSpec",
     "Trace",
     "ZooError",
+    "check",
     "compare",
     "create",
     "device",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 _HOME = {
     "Report": "shown",
     "budget": "hardware",
+    "check": "checking",
     "compare": "comparing",
     "create": "models",
     "device": "hardware",
@@ -34,6 +35,7 @@ _HOME = {
 }
 
 if TYPE_CHECKING:
+    from zoo.api.checking import check
     from zoo.api.comparing import compare
     from zoo.api.costs import flops, params, summary
     from zoo.api.freezing import freeze
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Report",
     "budget",
+    "check",
     "compare",
     "create",
     "device",

@@ -14,6 +14,7 @@ import click
 from zoo.errors import ZooError, did_you_mean
 
 COMMANDS = {
+    "check": "zoo.cli.check:check",
     "compare": "zoo.cli.compare:compare",
     "devices": "zoo.cli.devices:devices",
     "doctor": "zoo.cli.doctor:doctor",

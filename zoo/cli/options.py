@@ -139,11 +139,13 @@ def step_of(options: dict[str, Any]) -> dict[str, Any]:
     Returns:
         Nothing where no training step was asked for.
     """
+    from zoo.subjects import named
+
     train = options.pop("train", False)
     keep = options.pop("keep_gradients", False)
     said = {
-        "optimizer": _named(options.pop("optimizer", None)),
-        "loss": _named(options.pop("loss", None)),
+        "optimizer": named(options.pop("optimizer", None)),
+        "loss": named(options.pop("loss", None)),
         "autocast": options.pop("autocast", None),
         "accumulate": options.pop("accumulate", None),
         "set_to_none": False if keep else None,
@@ -151,13 +153,6 @@ def step_of(options: dict[str, Any]) -> dict[str, Any]:
     }
     given = {name: value for name, value in said.items() if value is not None}
     return {"train": True, **given} if train or given else {}
-
-
-def _named(word: str | None) -> Any:
-    """What `package.module:attribute` leads to; other words as they are."""
-    from zoo.catalog.locate import is_reference, locate
-
-    return locate(word).target if word is not None and is_reference(word) else word
 
 
 def output_of(options: dict[str, Any]) -> Output:
@@ -194,20 +189,20 @@ def settings_of(words: tuple[str, ...], many: int) -> Any:
 
 
 def report(
-    analysis: str, model: str | tuple[str, ...], options: dict[str, Any], **named: Any
+    analysis: str, model: str | tuple[str, ...] | None, options: dict[str, Any], **named: Any
 ) -> int:
     """Run, analyse, write: all that a command does with what the user said.
 
     Args:
         analysis: Name of a call of `zoo.api`.
         model: The user's words; those of several models, for an analysis that takes `inputs` by
-            name.
+            name; None where the project names them.
         options: Of the command, by their names in Python. Those that are of none of the groups
             above are handed to the analysis.
         **named: More arguments of the analysis, which win over all others.
 
     Returns:
-        The exit code: 1 where the run broke, or where `--strict` or `--fits` is not met.
+        The exit code: 1 where the run broke, or where `--strict`, `--fits` or a limit is not met.
     """
     output = output_of(options)
     check(output)
@@ -216,16 +211,16 @@ def report(
     inputs, settings = options.pop("inputs", ()), options.pop("settings", ())
     from zoo import api
 
-    words = (model, *inputs) if isinstance(model, str) else model
-    if not isinstance(model, str):
-        named["inputs"] = inputs
-    progress = Progress(words[0])
+    several = isinstance(model, tuple)
+    words: tuple[str | None, ...] = model if isinstance(model, tuple) else (model, *inputs)
+    named |= {"inputs": inputs} if several else {}
+    progress = Progress(words[0] or "zoo")
     try:
         with redirect_stdout(sys.stderr):  # what the user's code prints is not the report
             step = step_of(options)
             found = getattr(api, analysis)(
                 *words,
-                arguments=settings_of(settings, 1 if isinstance(model, str) else len(model)),
+                arguments=settings_of(settings, len(words) if several else 1),
                 hints=hints,
                 progress=progress,
                 **{**step, **options, **named},
@@ -239,4 +234,8 @@ def report(
     large = found.totals.get("fits") is False
     if large:
         click.echo(f"zoo: {model} does not fit into {found.totals['limit_bytes']:,} B.", err=True)
-    return 1 if found.failure is not None or (strict and uncounted) or large else 0
+    beyond = found.totals.get("exceeded", ())
+    for sentence in beyond:
+        click.echo(f"zoo: {found.model.name}: {sentence}.", err=True)
+    broke = found.failure is not None
+    return 1 if broke or (strict and uncounted) or large or beyond else 0

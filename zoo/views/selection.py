@@ -93,7 +93,9 @@ def select(
         UnknownColumn: The report has no such column.
     """
     modules = bool(report.rows) and all("path" in row and "depth" in row for row in report.rows)
-    named = report.report in (*USUAL, "memory", "freeze") and bool(report.rows) and not modules
+    named = (
+        report.report in (*USUAL, "memory", "freeze", "check") and bool(report.rows) and not modules
+    )
     lead = report.columns[:1] if named else ()  # says which row it is, whatever is chosen
     chosen = report.columns if columns is None else _columns(report, columns)
     chosen = (*lead, *(column for column in chosen if column not in lead))
