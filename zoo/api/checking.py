@@ -121,7 +121,7 @@ def _of_project(
     model: Any, inputs: tuple[Any, ...], options: dict[str, Any], wanted: Sequence[Limit]
 ) -> Report:
     """What pyproject.toml says of a model, or all that it says."""
-    from zoo.analysis.budgets import KINDS, limits, merged
+    from zoo.analysis.budgets import KINDS, merged
     from zoo.errors import OptionError
     from zoo.plugins.project_checks import checks
 
@@ -143,9 +143,23 @@ def _of_project(
             "its limits and its run are in pyproject.toml",
             "Give limits too, or no inputs.",
         )
-    every = [(one, limits(one.limits, budget)) for one in found]
-    reports = [_from(one, set_, options) for one, set_ in every]
+    every = [(one, _limits(one)) for one in found]  # all are read before any model runs
+    reports = [_from(one, limit, options) for one, limit in every]
     return shown(reports[0] if len(reports) == 1 else merged(reports, "pyproject.toml"))
+
+
+def _limits(one: Checked) -> Sequence[Limit]:
+    """The limits of a table."""
+    from zoo.analysis.budgets import limits
+    from zoo.errors import BadBudget, OptionError
+
+    where = f"[tool.zoo.check.{one.name!r}]"
+    try:
+        return limits(one.limits, budget)
+    except OptionError as error:
+        raise OptionError(f"{where} {error.what}", error.reason, error.hint) from None
+    except BadBudget as error:
+        raise OptionError(f"{where} max-peak", error.reason, error.hint) from None
 
 
 def _from(one: Checked, wanted: Sequence[Limit], options: dict[str, Any]) -> plain.Report:
@@ -159,4 +173,4 @@ def _from(one: Checked, wanted: Sequence[Limit], options: dict[str, Any]) -> pla
     step = {"optimizer", "loss", "autocast", "accumulate", "set_to_none", "checkpoint"}
     if step & set(one.options):
         settings["train"] = True
-    return _one(one.model, one.inputs, settings, wanted, one.name)
+    return _one(one.place, one.inputs, settings, wanted, one.name)

@@ -47,7 +47,9 @@ class Checked:
     name: str
     """What the table is called."""
     model: str
-    """Words of the model."""
+    """Words of the model, as they were written."""
+    place: str
+    """The same, as seen from the working folder."""
     inputs: tuple[str, ...]
     """Words of its inputs; none for its default input."""
     options: Mapping[str, Any]
@@ -118,16 +120,16 @@ class _Reader:
             raise self._wrong("", "it sets no limit", 'Write for example max-params = "5M".')
         return Checked(
             self.name,
-            self._model(),
+            model := self._one("model", str, "a word") or self.name,
+            self._seen(model),
             tuple(self._list("input")),
             self._options(),
             {key.replace("-", "_"): value for key, value in found.items()},
         )
 
-    def _model(self) -> str:
-        model: str = self._one("model", str, "a word") or self.name
-        here = model.startswith(("./", "../")) and Path.cwd() != self.root
-        return str(self.root / model) if here else model
+    def _seen(self, model: str) -> str:
+        elsewhere = model.startswith(("./", "../")) and Path.cwd() != self.root
+        return str(self.root / model) if elsewhere else model
 
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {
