@@ -34,8 +34,10 @@ _HOME = {
     "info": "zoo.api",
     "list_models": "zoo.api",
     "list_plugins": "zoo.api",
+    "load_trace": "zoo.api",
     "memory": "zoo.api",
     "params": "zoo.api",
+    "save_trace": "zoo.api",
     "summary": "zoo.api",
     "trace": "zoo.api",
 }
@@ -56,8 +58,10 @@ if TYPE_CHECKING:
         info,
         list_models,
         list_plugins,
+        load_trace,
         memory,
         params,
+        save_trace,
         summary,
         trace,
     )
@@ -86,8 +90,10 @@ __all__ = [
     "info",
     "list_models",
     "list_plugins",
+    "load_trace",
     "memory",
     "params",
+    "save_trace",
     "summary",
     "trace",
 ]

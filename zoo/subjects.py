@@ -59,6 +59,9 @@ class Subject:
         inputs: What `forward` gets; none for the model's default input.
         kwargs: More of these, by name.
         arguments: What the model is built with, when it is given by words.
+
+    Raises:
+        OptionError: A trace was given, which cannot run again.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Subject:
         kwargs: Mapping[str, Any] | None = None,
         arguments: Mapping[str, Any] | None = None,
     ) -> None:
+        _runs(model)
         self.info: ModelInfo | None = None
         self.default: str | tuple[str, ...] | None = None
         self.module: Any = model
@@ -135,6 +139,20 @@ class Subject:
             return found
         hint = f"The default input is {' and '.join(words_of(self.default))}."
         return replace(found, failure=replace(failure, hint=hint))
+
+
+def _runs(model: object) -> None:
+    """Raise for a trace, or the name of a saved one, where a model has to run."""
+    from zoo.analysis.records import Trace
+    from zoo.analysis.saved import is_saved
+
+    if isinstance(model, Trace) or is_saved(model):
+        from zoo.errors import OptionError
+
+        what = model if isinstance(model, str) else "a trace"
+        raise OptionError(
+            str(what), "it has run already, and this runs the model anew", "Give the model itself."
+        )
 
 
 def _refuse(**said: bool) -> None:

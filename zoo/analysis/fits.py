@@ -109,6 +109,36 @@ def fitted(
     )
 
 
+def told(report: Report, trace: Trace, limit: int, device: Device | None) -> Report:
+    """A memory report that says whether the run fits, of a trace that cannot run again.
+
+    Args:
+        report: The trace's.
+        trace: The run.
+        limit: Bytes that there are.
+        device: Where; None where only a size was named.
+
+    Returns:
+        The report with `fits`; its largest batch is not known.
+    """
+    job = Job(_not_again, limit, device, 0)
+    text = "the largest batch, and what a change buys, need the model: a trace does not run again."
+    return replace(
+        report,
+        totals={
+            **report.totals,
+            "limit_bytes": limit,
+            "fits": job.held(trace) <= limit,
+            "largest_batch": None,
+        },
+        notes=(*report.notes, Note("info", "largest-unknown", text), _compared(job, trace)),
+    )
+
+
+def _not_again(**_: Any) -> Trace:
+    raise TypeError("a trace does not run again")
+
+
 def _compared(job: Job, trace: Trace) -> Note:
     """What the memory is compared with."""
     if job.device is not None:

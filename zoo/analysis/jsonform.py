@@ -8,11 +8,11 @@ names its `schema`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
-from functools import lru_cache
+from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from zoo.analysis import records, report
 from zoo.errors import ZooError
@@ -64,7 +64,7 @@ def loads(text: str, kind: type[T]) -> T:
         found = data.get("schema") if isinstance(data, dict) else None
         raise BadRecord(f"its schema is {found!r}, not {wanted!r}")
     try:
-        read: T = _read(data, kind)
+        read: T = _reader(cast(Any, kind))(data)
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise BadRecord(f"{type(error).__name__}: {error}") from None
     return read
@@ -80,33 +80,41 @@ def _plain(value: Any) -> Any:
     return value
 
 
-@lru_cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind, {**vars(report), **vars(records)})
+Reader = Callable[[Any], Any]
 
 
-def _read(data: Any, kind: Any) -> Any:
+@cache
+def _reader(kind: Any) -> Reader:
+    """What makes a value of an annotation out of JSON; made once for each annotation."""
     origin = get_origin(kind)
     if origin in (Union, UnionType):
-        inner = [one for one in get_args(kind) if one is not NoneType]
-        return None if data is None else _read(data, inner[0])
+        (inner,) = (_reader(one) for one in get_args(kind) if one is not NoneType)
+        return lambda data: None if data is None else inner(data)
     if origin is tuple:
-        (item, *_) = get_args(kind)
-        return tuple(_read(one, item) for one in data)
+        item = _reader(get_args(kind)[0])
+        return lambda data: tuple([item(one) for one in data])
     if origin is Literal or kind is Any:
-        return data
+        return lambda data: data
     if origin is not None and issubclass(origin, Mapping):
-        return {key: _read(item, get_args(kind)[1]) for key, item in data.items()}
-    return _read_plain(data, kind)
+        value = _reader(get_args(kind)[1])
+        return lambda data: {key: value(item) for key, item in data.items()}
+    return _record_reader(kind) if is_dataclass(kind) else _plain_reader(kind)
 
 
-def _read_plain(data: Any, kind: Any) -> Any:
-    """A dataclass, or a word or number."""
-    if isinstance(kind, type) and is_dataclass(kind):
-        hints = _hints(kind)
-        return kind(**{name: _read(item, hints[name]) for name, item in data.items()})
-    if kind is float and isinstance(data, int):
-        return float(data)
-    if not isinstance(data, kind):
+def _record_reader(kind: Any) -> Reader:
+    hints = get_type_hints(kind, {**vars(report), **vars(records)})
+    readers = {one.name: _reader(hints[one.name]) for one in fields(kind)}
+    return lambda data: kind(**{name: readers[name](item) for name, item in data.items()})
+
+
+def _plain_reader(kind: type) -> Reader:
+    """A word or number."""
+
+    def read(data: Any) -> Any:
+        if isinstance(data, kind):
+            return data
+        if kind is float and isinstance(data, int):
+            return float(data)
         raise TypeError(f"{data!r} is no {kind.__name__}")
-    return data
+
+    return read

@@ -26,10 +26,12 @@ _HOME = {
     "info": "models",
     "list_models": "models",
     "list_plugins": "plugins",
+    "load_trace": "run",
     "memory": "peak",
     "params": "costs",
     "plugin_commands": "plugins",
     "read_settings": "models",
+    "save_trace": "run",
     "summary": "costs",
     "trace": "run",
 }
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from zoo.api.models import create, info, list_models, read_settings
     from zoo.api.peak import memory
     from zoo.api.plugins import doctor, list_plugins, plugin_commands
-    from zoo.api.run import trace
+    from zoo.api.run import load_trace, save_trace, trace
     from zoo.api.shown import Report
 
 __all__ = [
@@ -60,10 +62,12 @@ __all__ = [
     "info",
     "list_models",
     "list_plugins",
+    "load_trace",
     "memory",
     "params",
     "plugin_commands",
     "read_settings",
+    "save_trace",
     "summary",
     "trace",
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.api.hardware import budget
-from zoo.api.run import held, traced
+from zoo.api.run import given_trace, held, traced
 from zoo.api.shown import Report, shown
 
 if TYPE_CHECKING:
@@ -99,7 +99,12 @@ def _one(
     from zoo.analysis.budgets import check as checked
     from zoo.analysis.records import Trace
 
-    if not isinstance(model, Trace):
+    model = given_trace(model) or model
+    if isinstance(model, Trace):
+        from zoo.analysis.memory import place_of
+
+        _place(wanted, {"device": place_of(model)})
+    else:
         options = {**_place(wanted, options), **options}
     run = held if all(limit.name in STATIC for limit in wanted) else traced
     return checked(run(model, inputs, options), wanted, name)

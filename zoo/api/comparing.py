@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from zoo.api.run import traced
+from zoo.api.run import given_trace, traced
 from zoo.api.shown import Report, shown
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def compare(
     """Models side by side: which module calls they share, and what differs.
 
     Args:
-        *models: Two or more: traces, or what `trace` takes.
+        *models: Two or more: traces, also saved ones, or what `trace` takes.
         inputs: What each of them gets; none for each one's default input. Traces have run already.
         arguments: What models that are given by words are built with: one mapping for all, or a
             mapping for each model.
@@ -45,14 +45,12 @@ def compare(
     """
     from zoo.analysis.compare import check
     from zoo.analysis.compare import compare as compared
-    from zoo.analysis.records import Trace
 
     check(len(models))
     each = _each(arguments, len(models))
     traces = [
-        model
-        if isinstance(model, Trace)
-        else traced(model, tuple(inputs), {**options, **({"arguments": own} if own else {})})
+        given_trace(model)
+        or traced(model, tuple(inputs), {**options, **({"arguments": own} if own else {})})
         for model, own in zip(models, each, strict=True)
     ]
     return shown(compared(traces, changed=changed))

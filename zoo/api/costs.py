@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from zoo.api.run import held, traced
+from zoo.api.run import given_trace, held, traced
 from zoo.api.shown import Report, shown
 from zoo.subjects import real
 
@@ -106,13 +106,12 @@ def params(
     check(by)
     if not values:
         return shown(listed(held(model, inputs, options), by=by))
-    from zoo.analysis.records import Trace
-
-    if isinstance(model, Trace):
+    if given_trace(model) is not None:
         from zoo.errors import OptionError
 
         raise OptionError("values", "a trace holds no weights", "Give the module, or its name.")
     from zoo.analysis.values import values as read
 
-    found = read(real(model, inputs, options) if isinstance(model, str) else model)
+    module = real(model, inputs, options) if isinstance(model, str) else model
+    found = read(cast("nn.Module", module))
     return shown(listed(held(model, inputs, options), by=by, values=found))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zoo.api.hardware import budget, device
-from zoo.api.run import traced
+from zoo.api.run import given_trace, traced
 from zoo.api.shown import Report, shown
 from zoo.subjects import Subject
 
@@ -56,6 +56,7 @@ def memory(
     from zoo.errors import OptionError
 
     check(by)
+    model = given_trace(model) or model
     limit, room = (None, None) if fits is None else budget(fits)
     place = device(on) if isinstance(on, str) else on or room
     if place is not None:
@@ -109,13 +110,14 @@ def _fitting(
     place: Device | None,
 ) -> Report:
     """A memory report whose rows are changes to a job."""
-    from zoo.analysis.fits import TOTALS, Job, fitted
+    from zoo.analysis.fits import TOTALS, Job, fitted, told
     from zoo.analysis.memory import memory as held
     from zoo.analysis.records import Trace
-    from zoo.errors import OptionError
 
     if isinstance(model, Trace):
-        raise OptionError("fits", "a trace has run already", "Give the model itself.")
+        report = held(model)
+        report = report if place is None else _on(report, model, place)
+        return shown(told(report, model, limit, place))
     named = {name: options.pop(name) for name in ("kwargs", "arguments") if name in options}
     subject = Subject(model, inputs, **named)
     kept = ("batch", "device", "dtype", "formulas", "hints", "progress")

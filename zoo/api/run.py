@@ -8,6 +8,7 @@ from zoo.subjects import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from torch import nn
 
@@ -100,30 +101,75 @@ def trace(  # noqa: PLR0913 - the contract's arguments
     )
 
 
+def load_trace(path: str | Path) -> Trace:
+    """A saved trace, which every analysis takes; needs neither torch nor the model's code.
+
+    Args:
+        path: A file of `save_trace` or of `zoo trace`.
+
+    Returns:
+        The trace, equal to the one that was saved.
+
+    Raises:
+        BadTraceFile: There is no such file, it cannot be read, or it holds no trace.
+    """
+    from zoo.analysis.saved import load_trace as load
+
+    return load(path)
+
+
+def save_trace(trace: Trace, path: str | Path) -> None:
+    """Write a trace to a file, whole or not at all.
+
+    Args:
+        trace: Any trace, also one that broke.
+        path: A file whose name ends in `.json`, or in `.json.gz` for a smaller one.
+
+    Raises:
+        OptionError: The name ends otherwise.
+        OutputError: The system refused.
+    """
+    from pathlib import Path
+
+    from zoo.analysis.saved import check, packed
+    from zoo.files import write_whole
+
+    check(path)
+    write_whole(Path(path).expanduser(), packed(trace, path))
+
+
 def traced(
     model: str | nn.Module | Trace, inputs: tuple[Any, ...], options: Mapping[str, Any]
 ) -> Trace:
-    """The trace that was given, or that of a model that was."""
-    from zoo.analysis.records import Trace
-
-    if not isinstance(model, Trace):
-        return trace(model, *inputs, **options)
+    """The trace that was given, or saved, or that of a model that was given."""
+    found = given_trace(model)
+    if found is None:
+        return trace(model, *inputs, **options)  # type: ignore[arg-type]
     if inputs or options:
         from zoo.errors import OptionError
 
         raise OptionError("beside a trace", "a trace has run already", "Give it alone.")
-    return model
+    return found
+
+
+def given_trace(model: object) -> Trace | None:
+    """The trace, where one was given or the name of a saved one; None for a model."""
+    from zoo.analysis.records import Trace
+    from zoo.analysis.saved import is_saved
+
+    if isinstance(model, Trace):
+        return model
+    return load_trace(str(model)) if is_saved(model) else None
 
 
 def held(
     model: str | nn.Module | Trace, inputs: tuple[Any, ...], options: Mapping[str, Any]
 ) -> Trace:
     """As `traced`, but a model without a known input is only looked at."""
-    from zoo.analysis.records import Trace
-
-    if isinstance(model, Trace) or inputs or options.get("kwargs"):
-        return traced(model, inputs, options)
-    subject = Subject(model, arguments=options.get("arguments"))
+    found = given_trace(model)
+    if found is not None or inputs or options.get("kwargs"):
+        return traced(found or model, inputs, options)
+    subject = Subject(model, arguments=options.get("arguments"))  # type: ignore[arg-type]
     if subject.inputs:
         return traced(model, inputs, options)
     from inspect import signature

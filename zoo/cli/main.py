@@ -26,6 +26,7 @@ COMMANDS = {
     "params": "zoo.cli.params:params",
     "plugins": "zoo.cli.catalog:plugins",
     "summary": "zoo.cli.summary:summary",
+    "trace": "zoo.cli.trace:trace",
 }
 """Our own commands, each imported when it is asked for. Plugins bring more."""
 
@@ -84,5 +85,6 @@ class Zoo(click.Group):
 def main() -> None:
     """Shapes, parameters, MACs and memory of any PyTorch model, without its weights.
 
-    MODEL is a name (`zoo list`), plugin/name, ./net.py:Net or package.module:factory.
+    MODEL is a name (`zoo list`), plugin/name, ./net.py:Net or package.module:factory; or a trace
+    that `zoo trace MODEL -o t.json.gz` saved.
     """

@@ -12,10 +12,13 @@ from string import ascii_lowercase
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from zoo.cli.output import Output, Progress, check, emit
 
 F = TypeVar("F", bound=Callable[..., Any])
+Words = str | tuple[str, ...] | None
+"""A model, several, or those that the project names."""
 
 
 def _group(*options: Callable[[Any], Any]) -> Callable[[F], F]:
@@ -108,6 +111,11 @@ table_options = _group(
     click.option("--binary", is_flag=True, help="Count bytes in 1,024s (MiB)."),
 )
 """Which part of the report is shown, and in which order."""
+RUN = frozenset(
+    "inputs settings device dtype hints batch train optimizer loss autocast accumulate "
+    "keep_gradients checkpoint".split()
+)
+"""Names of the options that say what runs and how; a saved trace has run."""
 strict_option = click.option(
     "--strict", is_flag=True, help="Exit with 1 when an operator has no formula."
 )
@@ -188,9 +196,64 @@ def settings_of(words: tuple[str, ...], many: int) -> Any:
     ]
 
 
-def report(
-    analysis: str, model: str | tuple[str, ...] | None, options: dict[str, Any], **named: Any
-) -> int:
+def called(analysis: str, model: Words, options: dict[str, Any], **named: Any) -> Any:
+    """What a call of `zoo.api` gives for what the user said, with progress on stderr.
+
+    Args:
+        analysis: Name of the call.
+        model: The user's words: of a model, or of a saved trace, which takes no option of a run;
+            of several, for a call that takes `inputs` by name; None where the project names them.
+        options: Of the command, by their names in Python.
+        **named: More arguments of the call, which win over all others.
+
+    Returns:
+        What the call returns.
+
+    Raises:
+        OptionError: An option of a run was given beside a saved trace.
+    """
+    from zoo import api
+    from zoo.analysis.saved import is_saved
+
+    words: tuple[str | None, ...] = model if isinstance(model, tuple) else (model,)
+    if all(is_saved(word) for word in words):
+        rest = _without_run(" and ".join(map(str, words)), options)
+        return getattr(api, analysis)(*words, **{**rest, **named})
+    hints = hints_of(options.pop("hints", ()))
+    inputs, settings = options.pop("inputs", ()), options.pop("settings", ())
+    if isinstance(model, tuple):
+        named["inputs"] = inputs
+    else:
+        words = (model, *inputs)
+    progress = Progress(words[0] or "zoo")
+    try:
+        with redirect_stdout(sys.stderr):  # what the user's code prints is not the report
+            step = step_of(options)
+            return getattr(api, analysis)(
+                *words,
+                arguments=settings_of(settings, len(words) if isinstance(model, tuple) else 1),
+                hints=hints,
+                progress=progress,
+                **{**step, **options, **named},
+            )
+    finally:
+        progress.done()
+
+
+def _without_run(model: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Options without those of a run; one of these that the user gave is an error."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        name = str(option.name)
+        said = context.get_parameter_source(name) not in {None, ParameterSource.DEFAULT}
+        if said and name in RUN and name in options:
+            from zoo.errors import OptionError
+
+            raise OptionError(option.opts[0], f"{model} has run already", "Leave it out.")
+    return {name: value for name, value in options.items() if name not in RUN}
+
+
+def report(analysis: str, model: Words, options: dict[str, Any], **named: Any) -> int:
     """Run, analyse, write: all that a command does with what the user said.
 
     Args:
@@ -207,26 +270,7 @@ def report(
     output = output_of(options)
     check(output)
     strict = options.pop("strict", False)
-    hints = hints_of(options.pop("hints", ()))
-    inputs, settings = options.pop("inputs", ()), options.pop("settings", ())
-    from zoo import api
-
-    several = isinstance(model, tuple)
-    words: tuple[str | None, ...] = model if isinstance(model, tuple) else (model, *inputs)
-    named |= {"inputs": inputs} if several else {}
-    progress = Progress(words[0] or "zoo")
-    try:
-        with redirect_stdout(sys.stderr):  # what the user's code prints is not the report
-            step = step_of(options)
-            found = getattr(api, analysis)(
-                *words,
-                arguments=settings_of(settings, len(words) if several else 1),
-                hints=hints,
-                progress=progress,
-                **{**step, **options, **named},
-            )
-    finally:
-        progress.done()
+    found = called(analysis, model, options, **named)
     emit(found, output)
     uncounted = found.totals.get("uncounted")
     if strict and uncounted:

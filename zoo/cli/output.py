@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from zoo.errors import OutputError
+from zoo.files import write_whole
 
 if TYPE_CHECKING:
     from zoo.analysis.records import Report
@@ -108,41 +109,7 @@ def emit(report: Report, output: Output) -> None:
     if output.path is None:
         click.echo(text, nl=False, color=terminal or None)
     else:
-        write_whole(Path(output.path), text)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all.
-
-    Args:
-        path: The file; its folder is there.
-        text: What it holds, in UTF-8.
-
-    Raises:
-        OutputError: The system refused.
-    """
-    import tempfile
-
-    temporary = None
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            temporary = file.name
-            file.write(text)
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise OutputError(str(path), error.strerror or str(error)) from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        write_whole(Path(output.path), text.encode())
 
 
 class Progress:
