@@ -39,6 +39,7 @@ _HOME = {
     "params": "zoo.api",
     "save_trace": "zoo.api",
     "summary": "zoo.api",
+    "sweep": "zoo.api",
     "trace": "zoo.api",
 }
 
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
         params,
         save_trace,
         summary,
+        sweep,
         trace,
     )
     from zoo.catalog.card import ModelCard
@@ -95,6 +97,7 @@ __all__ = [
     "params",
     "save_trace",
     "summary",
+    "sweep",
     "trace",
 ]
 

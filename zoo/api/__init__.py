@@ -33,6 +33,7 @@ _HOME = {
     "read_settings": "models",
     "save_trace": "run",
     "summary": "costs",
+    "sweep": "sweeping",
     "trace": "run",
 }
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from zoo.api.plugins import doctor, list_plugins, plugin_commands
     from zoo.api.run import load_trace, save_trace, trace
     from zoo.api.shown import Report
+    from zoo.api.sweeping import sweep
 
 __all__ = [
     "Report",
@@ -69,6 +71,7 @@ __all__ = [
     "read_settings",
     "save_trace",
     "summary",
+    "sweep",
     "trace",
 ]
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "params": "zoo.cli.params:params",
     "plugins": "zoo.cli.catalog:plugins",
     "summary": "zoo.cli.summary:summary",
+    "sweep": "zoo.cli.sweep:sweep",
     "trace": "zoo.cli.trace:trace",
 }
 """Our own commands, each imported when it is asked for. Plugins bring more."""

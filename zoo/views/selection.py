@@ -47,6 +47,10 @@ USUAL = {
     ),
     "summary": ("output_shape", "parameters", "macs", "pointwise_flops", "activation_bytes"),
     "flops": ("macs", "share", "forward_macs", "backward_macs", "pointwise_flops", "calls"),
+    "sweep": (
+        *("name", "batch", "input", "parameters", "macs", "activation_bytes", "peak_bytes"),
+        *("status", "error"),
+    ),
     "params": (
         *("role", "shape", "dtype", "tensors", "parameters", "parameter_bytes"),
         *("mean", "std", "norm", "zeros", "non_finite"),
