@@ -6,7 +6,8 @@ without crossing, the one with the highest sum of scores is taken. So a layer th
 removed stands alone and does not shift all that follow.
 
 Two calls may be paired where they share a name, a type or the shape of their output. A name that
-is a number says only where something stands, and by it alone nothing is paired.
+is a number says only where something stands, and by it alone nothing is paired. A call whose name
+is in both sequences is paired with no other name.
 
 | what two calls share | score |
 | --- | --- |
@@ -26,7 +27,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence, Set
 
     from zoo.analysis.records import Row
 
@@ -123,12 +124,19 @@ def _pairs(ours: Sequence[Node], theirs: Sequence[Node]) -> list[tuple[int, int]
     same = [(one, one) for one in range(start)]
     same += [(ends[0] - one, ends[1] - one) for one in range(1, last + 1)]
     mine, yours = ours[start : ends[0] - last], theirs[start : ends[1] - last]
-    return same + [(a + start, b + start) for a, b in _best(mine, yours)]
+    both = _names(ours) & _names(theirs)
+    return same + [(a + start, b + start) for a, b in _best(mine, yours, both)]
 
 
-def _best(ours: Sequence[Node], theirs: Sequence[Node]) -> list[tuple[int, int]]:
+def _names(nodes: Iterable[Node]) -> set[Any]:
+    """Names that are no number."""
+    found = {row["name"] for node in nodes for row in node.rows if row is not None}
+    return {name for name in found if not _is_number(name)}
+
+
+def _best(ours: Sequence[Node], theirs: Sequence[Node], both: Set[Any]) -> list[tuple[int, int]]:
     """`_pairs`, by the table of the best sums of all ends of the sequences."""
-    scores = [[_score(a, b) for b in theirs] for a in ours]
+    scores = [[_score(a, b, both) for b in theirs] for a in ours]
     best = [[0] * (len(theirs) + 1) for _ in range(len(ours) + 1)]
     for a in reversed(range(len(ours))):
         for b in reversed(range(len(theirs))):
@@ -177,10 +185,14 @@ def _alike(one: Node, other: Node) -> bool:
     return any(row is not None and all(row[key] == yours[key] for key in keys) for row in one.rows)
 
 
-def _score(one: Node, other: Node) -> int:
+def _score(one: Node, other: Node, both: Set[Any]) -> int:
     """How much a node has in common with one of another model; 0 where they are not paired."""
     yours = other.first()
-    return max(_shared(row, yours) for row in one.rows if row is not None)
+    mine = [row for row in one.rows if row is not None]
+    names = {row["name"] for row in mine}
+    if yours["name"] not in names and not both.isdisjoint({yours["name"], *names}):
+        return 0
+    return max(_shared(row, yours) for row in mine)
 
 
 def _shared(one: Row, other: Row) -> int:

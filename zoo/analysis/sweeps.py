@@ -65,11 +65,11 @@ def figures(trace: Trace) -> Mapping[str, Any]:
         "parameter_bytes": sum(one.spec.nbytes for one in trace.parameters),
     }
     if trace.failure is not None:
-        failed = trace.failure.call
+        failed, hint = trace.failure.call, trace.failure.hint
         return {
             **known,
             "status": FAILED,
-            "error": trace.failure.message,
+            "error": trace.failure.message + (f". {hint}" if hint else ""),
             "module": trace.calls[failed].path if failed < len(trace.calls) else None,
             "source": trace.failure.source,
         }

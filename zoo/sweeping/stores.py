@@ -40,12 +40,14 @@ def check(path: str) -> None:
         path: The file.
 
     Raises:
-        OutputError: Its name ends otherwise than in one of `ENDINGS`, or it cannot be written.
+        SweepError: Its name ends otherwise than in one of `ENDINGS`.
+        OutputError: It cannot be written.
         MissingDependency: A package that Parquet needs is not installed.
     """
     place = Path(path)
     if place.suffix not in ENDINGS:
-        raise OutputError(path, f"its name does not end in {', '.join(ENDINGS)}")
+        reason = f"its name ends in none of {', '.join(ENDINGS)}"
+        raise SweepError(path, reason, "Name it as the form that you want: rows.csv.")
     if place.is_dir():
         raise OutputError(path, "it is a folder")
     if not place.parent.is_dir():
@@ -102,6 +104,7 @@ class Store(Rows):
         self.kept = self.path.with_name(self.path.name + ".jsonl") if self._parquet else self.path
         self.form: type[Csv | JsonLines] = Csv if self.path.suffix == ".csv" else JsonLines
         self._many = 0
+        self._locked = False
         if self._parquet and self.path.exists() and not self.kept.exists():
             reason = f"it is there, without {self.kept.name} to go on from"
             raise SweepError(path, reason, ANOTHER)
@@ -111,6 +114,7 @@ class Store(Rows):
             raise OutputError(path, error.strerror or str(error)) from None
         try:
             _lock(self._file, str(self.kept))
+            self._locked = True
             self._take_in()
         except BaseException:
             self.close()
@@ -149,7 +153,7 @@ class Store(Rows):
 
     def close(self) -> None:
         """Let go of the file. One to which nothing was added is not left empty."""
-        empty = not os.fstat(self._file.fileno()).st_size
+        empty = self._locked and not os.fstat(self._file.fileno()).st_size
         self._file.close()
         if empty:
             with suppress(OSError):
