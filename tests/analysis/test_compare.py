@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from torch import nn
 
 import zoo
@@ -155,6 +156,7 @@ def test_three_models() -> None:
 # laws
 
 
+@settings(max_examples=12)
 @given(models, models)
 def test_rows_hold_what_summaries_hold(a: nn.Module, b: nn.Module) -> None:
     """Each call of each model is in one row, with its own figures, in its own order."""
@@ -173,6 +175,7 @@ def test_rows_hold_what_summaries_hold(a: nn.Module, b: nn.Module) -> None:
         assert got == wanted
 
 
+@settings(max_examples=12)
 @given(models, models)
 def test_what_is_swapped_is_the_other_way_round(a: nn.Module, b: nn.Module) -> None:
     there, back = (zoo.compare(*pair, inputs=[(2, WIDTH)]).totals for pair in ((a, b), (b, a)))
@@ -181,6 +184,7 @@ def test_what_is_swapped_is_the_other_way_round(a: nn.Module, b: nn.Module) -> N
         assert there[f"b_{name}"] == back[f"a_{name}"]
 
 
+@settings(max_examples=12)
 @given(models)
 def test_a_model_is_the_same_as_itself(model: nn.Module) -> None:
     report = zoo.compare(model, model, inputs=[(2, WIDTH)])
@@ -188,12 +192,13 @@ def test_a_model_is_the_same_as_itself(model: nn.Module) -> None:
     assert len(zoo.compare(model, model, inputs=[(2, WIDTH)], changed=True).rows) == 1
 
 
+@settings(max_examples=12)
 @given(models, models)
 def test_left_out_rows_leave_a_tree(a: nn.Module, b: nn.Module) -> None:
     """Every row that is shown has the row around it before it."""
     every, some = (zoo.compare(a, b, inputs=[(2, WIDTH)], changed=one) for one in (False, True))
     depths = [row["depth"] for row in some.rows]
-    assert all(now <= before + 1 for before, now in zip(depths, depths[1:], strict=False))
+    assert all(now <= before + 1 for before, now in pairwise(depths))
     shown = [row["path"] for row in some.rows]
     assert {row["path"] for row in every.rows if row["change"] == "changed"} <= set(shown)
 

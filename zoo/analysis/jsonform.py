@@ -64,7 +64,7 @@ def loads(text: str, kind: type[T]) -> T:
         found = data.get("schema") if isinstance(data, dict) else None
         raise BadRecord(f"its schema is {found!r}, not {wanted!r}")
     try:
-        read: T = _reader(cast(Any, kind))(data)
+        read: T = _reader(cast("Any", kind))(data)
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise BadRecord(f"{type(error).__name__}: {error}") from None
     return read

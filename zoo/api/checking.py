@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from zoo.analysis import report as plain
     from zoo.analysis.budgets import Limit
+    from zoo.analysis.devices import Device
     from zoo.analysis.records import Trace
     from zoo.plugins.project_checks import Checked
 
@@ -81,10 +82,25 @@ def check(  # noqa: PLR0913 - a limit each
     }
     from zoo.analysis.budgets import limits
 
-    wanted = limits(said, budget)
+    wanted = limits(said, _memory)
     if model is not None and wanted:
         return shown(_one(model, inputs, options, wanted))
     return _of_project(model, inputs, options, wanted)
+
+
+def _memory(value: Any) -> tuple[int, Device | None]:
+    """As `budget`, and sizes that are too small for a device, but not for a small model."""
+    from zoo.analysis.quantities import size
+    from zoo.errors import BadBudget
+
+    try:
+        return budget(value)
+    except BadBudget:
+        try:
+            return size(value), None
+        except ValueError:
+            pass
+        raise
 
 
 def _one(
@@ -160,7 +176,7 @@ def _limits(one: Checked) -> Sequence[Limit]:
 
     where = f"[tool.zoo.check.{one.name!r}]"
     try:
-        return limits(one.limits, budget)
+        return limits(one.limits, _memory)
     except OptionError as error:
         raise OptionError(f"{where} {error.what}", error.reason, error.hint) from None
     except BadBudget as error:
