@@ -11,7 +11,7 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-from zoo.analysis.sweeps import COLUMNS, FLOATS, LISTS
+from zoo.analysis.sweeps import COLUMNS, FLOATS, LISTS, OK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,9 @@ class Csv:
     def read(line: str) -> dict[str, Any]:
         """A line as a row; raises ValueError for one that is none."""
         (cells,) = csv.reader([line], strict=True)
-        return {name: _value(name, text) for name, text in zip(NAMES, cells, strict=True)}
+        row = {name: _value(name, text) for name, text in zip(NAMES, cells, strict=True)}
+        unknown = dict.fromkeys(LISTS) if row["status"] != OK else {}
+        return {**row, **unknown}
 
 
 class JsonLines:
