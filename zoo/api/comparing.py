@@ -41,7 +41,7 @@ def compare(
 
     Example:
         >>> compare("lenet", "lenet_bn").totals["b_minus_a_parameters"]
-        44
+        -16828
     """
     from zoo.analysis.compare import check
     from zoo.analysis.compare import compare as compared

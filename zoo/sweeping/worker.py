@@ -89,14 +89,18 @@ def made(task: Task, how: How) -> dict[str, Any]:
 
 
 def _ran(task: Task, how: How) -> Any:
-    from zoo.subjects import Subject, named
+    from zoo.subjects import Subject, named, words_of
 
     options = dict(how.options)
     for name in ("optimizer", "loss"):
         if name in options:
             options[name] = named(options[name])
     subject = Subject(task.name, task.inputs, arguments=how.arguments)
-    return figures(subject.trace(batch=task.batch, **options))
+    cells = figures(subject.trace(batch=task.batch, **options))
+    default = " and ".join(words_of(subject.default))
+    if cells["status"] != FAILED or not task.inputs or not default or default in cells["error"]:
+        return cells
+    return {**cells, "error": f"{cells['error']} The default input is {default}."}
 
 
 if __name__ == "__main__":
