@@ -182,6 +182,9 @@ def settings_of(words: tuple[str, ...], many: int) -> Any:
     Args:
         words: `name=value`, which is for all, or `b:name=value`, which is for the second.
         many: How many models there are.
+
+    Returns:
+        One mapping for one model, else a list of them.
     """
     from zoo import api
 

@@ -153,7 +153,7 @@ def rows(
         timeout: Seconds that a task may take; None for as long as it takes.
 
     Yields:
-        Each task with its row, as they are done.
+        tuple[Task, dict[str, Any]]: Each task with its row, as they are done.
 
     Raises:
         SweepError: A worker does not start.
