@@ -22,6 +22,8 @@ _HOME = {
     "TensorSpec": "zoo.analysis.records",
     "Trace": "zoo.analysis.records",
     "ZooError": "zoo.errors",
+    "check": "zoo.api",
+    "compare": "zoo.api",
     "create": "zoo.api",
     "device": "zoo.api",
     "devices": "zoo.api",
@@ -37,6 +39,7 @@ _HOME = {
     "params": "zoo.api",
     "save_trace": "zoo.api",
     "summary": "zoo.api",
+    "sweep": "zoo.api",
     "trace": "zoo.api",
     "transfers": "zoo.api",
 }
@@ -46,6 +49,8 @@ if TYPE_CHECKING:
     from zoo.analysis.records import Cost, TensorSpec, Trace
     from zoo.api import (
         Report,
+        check,
+        compare,
         create,
         device,
         devices,
@@ -60,6 +65,7 @@ if TYPE_CHECKING:
         params,
         save_trace,
         summary,
+        sweep,
         trace,
         transfers,
     )
@@ -76,6 +82,8 @@ __all__ = [
     "TensorSpec",
     "Trace",
     "ZooError",
+    "check",
+    "compare",
     "create",
     "device",
     "devices",
@@ -91,6 +99,7 @@ __all__ = [
     "params",
     "save_trace",
     "summary",
+    "sweep",
     "trace",
     "transfers",
 ]

@@ -12,6 +12,7 @@
     |  `- OptionError        an option of an analysis that is none
     |- StepError             a training step that cannot be made
     |  `- NothingToTrain     no gradient reaches a parameter
+    |- SweepError            a sweep that cannot begin or go on
     |- PlanError             a plan to freeze that cannot be made
     |- UnknownColumn         a column that no report has
     |- BadFormat             a format that no view writes
@@ -147,6 +148,14 @@ class NothingToTrain(StepError):
         super().__init__(
             "training step", reason, "Leave something to train, or ask for the forward pass alone."
         )
+
+
+class SweepError(ZooError):
+    """A sweep over many models that cannot begin or go on."""
+
+    def __init__(self, what: str, reason: str, hint: str) -> None:
+        self.what, self.reason, self.hint = what, reason, hint
+        super().__init__(f"{what}: {reason}. {hint}")
 
 
 class PlanError(ZooError):

@@ -164,6 +164,13 @@ def _refuse(**said: bool) -> None:
             raise StepError(name, "it was given without a training step", "Say train=True.")
 
 
+def named(word: str | None) -> Any:
+    """What `package.module:attribute` leads to, for an optimizer or a loss; other words as is."""
+    from zoo.catalog.locate import is_reference, locate
+
+    return locate(word).target if word is not None and is_reference(word) else word
+
+
 def built(name: str, arguments: Mapping[str, Any] | None, words: tuple[str, ...] = ()) -> nn.Module:
     """A real module; lazy layers get their parameters on `words`, or else the default input."""
     from zoo.analysis.skeleton import materialise

@@ -13,7 +13,18 @@ import pytest
 
 import zoo
 from tests.docs.markdown import DOCS, ROOT, plain, sections, tables
-from zoo.analysis import costs, fits, flops, memory, params, records
+from zoo.analysis import (
+    aligning,
+    budgets,
+    compare,
+    costs,
+    fits,
+    flops,
+    memory,
+    params,
+    records,
+    sweeps,
+)
 from zoo.analysis.inputs import parse
 from zoo.analysis.summary import COLUMNS
 from zoo.catalog.arguments import parse_value
@@ -184,6 +195,36 @@ def test_the_report_of_freeze_is_documented() -> None:
     report = zoo.freeze("mlp", through="hidden1")
     assert columns == [(one.name, one.unit, one.meaning) for one in report.columns]
     assert [row[0] for row in totals[1:]] == list(report.totals)[len(columns) :]
+
+
+def test_the_report_of_compare_is_documented() -> None:
+    scores, rows = documented_tables("zoo compare")
+    values = [aligning.NAME, aligning.NUMBER, aligning.TYPE, aligning.SHAPE, aligning.PARAMETERS]
+    assert [row[1] for row in scores] == [str(one) for one in values]
+    report = zoo.compare("mlp", "mlp")
+    figures = {one.name for one in compare.FIGURES}
+    named = [row[0] for row in rows]
+    known = [key for key in report.rows[0] if not key.startswith("b_") or key.endswith("a_macs")]
+    assert sorted(named) == sorted(known)
+    assert {name.removeprefix("a_") for name in named if name.startswith("a_")} == {
+        *compare.WORDS,
+        *figures,
+    }
+
+
+def test_the_report_of_check_is_documented() -> None:
+    wanted, columns, totals = documented_tables("zoo check")
+    assert [row[0] for row in wanted] == [one.replace("_", "-") for one in budgets.KINDS]
+    assert columns == [(one.name, one.unit, one.meaning) for one in budgets.COLUMNS]
+    report = zoo.check("mlp", max_params="1M")
+    assert [row[0] for row in totals] == list(report.totals) == list(budgets.TOTALS)
+    assert list(report.rows[0]) == [row[0] for row in columns]
+
+
+def test_the_report_of_sweep_is_documented() -> None:
+    columns, totals = documented_tables("zoo sweep")[:2]
+    assert columns == [(one.name, one.unit, one.meaning) for one in sweeps.COLUMNS]
+    assert [row[0] for row in totals] == list(zoo.sweep("book/mlp", jobs=1).totals)
 
 
 def test_the_json_frame_is_documented(tmp_path: Path) -> None:

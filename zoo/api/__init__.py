@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 _HOME = {
     "Report": "shown",
     "budget": "hardware",
+    "check": "checking",
+    "compare": "comparing",
     "create": "models",
     "device": "hardware",
     "devices": "hardware",
@@ -31,11 +33,14 @@ _HOME = {
     "read_settings": "models",
     "save_trace": "run",
     "summary": "costs",
+    "sweep": "sweeping",
     "trace": "run",
     "transfers": "moving",
 }
 
 if TYPE_CHECKING:
+    from zoo.api.checking import check
+    from zoo.api.comparing import compare
     from zoo.api.costs import flops, params, summary
     from zoo.api.freezing import freeze
     from zoo.api.hardware import budget, device, devices
@@ -45,10 +50,13 @@ if TYPE_CHECKING:
     from zoo.api.plugins import doctor, list_plugins, plugin_commands
     from zoo.api.run import load_trace, save_trace, trace
     from zoo.api.shown import Report
+    from zoo.api.sweeping import sweep
 
 __all__ = [
     "Report",
     "budget",
+    "check",
+    "compare",
     "create",
     "device",
     "devices",
@@ -65,6 +73,7 @@ __all__ = [
     "read_settings",
     "save_trace",
     "summary",
+    "sweep",
     "trace",
     "transfers",
 ]

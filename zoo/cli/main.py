@@ -14,6 +14,8 @@ import click
 from zoo.errors import ZooError, did_you_mean
 
 COMMANDS = {
+    "check": "zoo.cli.check:check",
+    "compare": "zoo.cli.compare:compare",
     "devices": "zoo.cli.devices:devices",
     "doctor": "zoo.cli.doctor:doctor",
     "flops": "zoo.cli.flops:flops",
@@ -24,6 +26,7 @@ COMMANDS = {
     "params": "zoo.cli.params:params",
     "plugins": "zoo.cli.catalog:plugins",
     "summary": "zoo.cli.summary:summary",
+    "sweep": "zoo.cli.sweep:sweep",
     "trace": "zoo.cli.trace:trace",
     "transfer": "zoo.cli.transfer:transfer",
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from string import ascii_lowercase
 from typing import Any, TypeVar
 
 import click
@@ -16,6 +17,8 @@ from click.core import ParameterSource
 from zoo.cli.output import Output, Progress, check, emit
 
 F = TypeVar("F", bound=Callable[..., Any])
+Words = str | tuple[str, ...] | None
+"""A model, several, or those that the project names."""
 
 
 def _group(*options: Callable[[Any], Any]) -> Callable[[F], F]:
@@ -144,11 +147,13 @@ def step_of(options: dict[str, Any]) -> dict[str, Any]:
     Returns:
         Nothing where no training step was asked for.
     """
+    from zoo.subjects import named
+
     train = options.pop("train", False)
     keep = options.pop("keep_gradients", False)
     said = {
-        "optimizer": _named(options.pop("optimizer", None)),
-        "loss": _named(options.pop("loss", None)),
+        "optimizer": named(options.pop("optimizer", None)),
+        "loss": named(options.pop("loss", None)),
         "autocast": options.pop("autocast", None),
         "accumulate": options.pop("accumulate", None),
         "set_to_none": False if keep else None,
@@ -156,13 +161,6 @@ def step_of(options: dict[str, Any]) -> dict[str, Any]:
     }
     given = {name: value for name, value in said.items() if value is not None}
     return {"train": True, **given} if train or given else {}
-
-
-def _named(word: str | None) -> Any:
-    """What `package.module:attribute` leads to; other words as they are."""
-    from zoo.catalog.locate import is_reference, locate
-
-    return locate(word).target if word is not None and is_reference(word) else word
 
 
 def output_of(options: dict[str, Any]) -> Output:
@@ -178,12 +176,36 @@ def output_of(options: dict[str, Any]) -> Output:
     )
 
 
-def called(analysis: str, model: str, options: dict[str, Any], **named: Any) -> Any:
+def settings_of(words: tuple[str, ...], many: int) -> Any:
+    """Arguments of the constructor; of several models one mapping each.
+
+    Args:
+        words: `name=value`, which is for all, or `b:name=value`, which is for the second.
+        many: How many models there are.
+
+    Returns:
+        One mapping for one model, else a list of them.
+    """
+    from zoo import api
+
+    if many == 1:
+        return api.read_settings(words)
+    letters = ascii_lowercase[:many]
+    own = [(word[:1], word[2:]) for word in words if word[1:2] == ":" and word[0] in letters]
+    shared = [word for word in words if word[1:2] != ":" or word[0] not in letters]
+    return [
+        api.read_settings([*shared, *(word for owner, word in own if owner == letter)])
+        for letter in letters
+    ]
+
+
+def called(analysis: str, model: Words, options: dict[str, Any], **named: Any) -> Any:
     """What a call of `zoo.api` gives for what the user said, with progress on stderr.
 
     Args:
         analysis: Name of the call.
-        model: The user's words: of a model, or of a saved trace, which takes no option of a run.
+        model: The user's words: of a model, or of a saved trace, which takes no option of a run;
+            of several, for a call that takes `inputs` by name; None where the project names them.
         options: Of the command, by their names in Python.
         **named: More arguments of the call, which win over all others.
 
@@ -196,19 +218,23 @@ def called(analysis: str, model: str, options: dict[str, Any], **named: Any) -> 
     from zoo import api
     from zoo.analysis.saved import is_saved
 
-    if is_saved(model):
-        rest = _without_run(model, options)
-        return getattr(api, analysis)(model, **{**rest, **named})
+    words: tuple[str | None, ...] = model if isinstance(model, tuple) else (model,)
+    if all(is_saved(word) for word in words):
+        rest = _without_run(" and ".join(map(str, words)), options)
+        return getattr(api, analysis)(*words, **{**rest, **named})
     hints = hints_of(options.pop("hints", ()))
     inputs, settings = options.pop("inputs", ()), options.pop("settings", ())
-    progress = Progress(model)
+    if isinstance(model, tuple):
+        named["inputs"] = inputs
+    else:
+        words = (model, *inputs)
+    progress = Progress(words[0] or "zoo")
     try:
         with redirect_stdout(sys.stderr):  # what the user's code prints is not the report
             step = step_of(options)
             return getattr(api, analysis)(
-                model,
-                *inputs,
-                arguments=api.read_settings(settings),
+                *words,
+                arguments=settings_of(settings, len(words) if isinstance(model, tuple) else 1),
                 hints=hints,
                 progress=progress,
                 **{**step, **options, **named},
@@ -230,18 +256,19 @@ def _without_run(model: str, options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in RUN}
 
 
-def report(analysis: str, model: str, options: dict[str, Any], **named: Any) -> int:
+def report(analysis: str, model: Words, options: dict[str, Any], **named: Any) -> int:
     """Run, analyse, write: all that a command does with what the user said.
 
     Args:
         analysis: Name of a call of `zoo.api`.
-        model: The user's words.
+        model: The user's words; those of several models, for an analysis that takes `inputs` by
+            name; None where the project names them.
         options: Of the command, by their names in Python. Those that are of none of the groups
             above are handed to the analysis.
         **named: More arguments of the analysis, which win over all others.
 
     Returns:
-        The exit code: 1 where the run broke, or where `--strict` or `--fits` is not met.
+        The exit code: 1 where the run broke, or where `--strict`, `--fits` or a limit is not met.
     """
     output = output_of(options)
     check(output)
@@ -254,4 +281,8 @@ def report(analysis: str, model: str, options: dict[str, Any], **named: Any) -> 
     large = found.totals.get("fits") is False
     if large:
         click.echo(f"zoo: {model} does not fit into {found.totals['limit_bytes']:,} B.", err=True)
-    return 1 if found.failure is not None or (strict and uncounted) or large else 0
+    beyond = found.totals.get("exceeded", ())
+    for sentence in beyond:
+        click.echo(f"zoo: {found.model.name}: {sentence}.", err=True)
+    broke = found.failure is not None
+    return 1 if broke or (strict and uncounted) or large or beyond else 0

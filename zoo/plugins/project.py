@@ -34,8 +34,8 @@ NAME = "project"
 FILE = "pyproject.toml"
 FIELDS = ("factory", "summary", "default_input", "arguments", "tags", "paper", "year", "link")
 """What a table may say of a model; as in `ModelCard`."""
-SETTINGS = ("models", "devices")
-"""What `[tool.zoo]` may hold."""
+SETTINGS = ("models", "devices", "check")
+"""What `[tool.zoo]` may hold; `check` is read by `zoo.plugins.project_checks`."""
 SPEAKS_OF_ZOO = re.compile(
     rb"""tool["']?\s*\.\s*["']?zoo\b|^\s*["']?zoo["']?\s*(\.|=\s*\{)""", re.MULTILINE
 )

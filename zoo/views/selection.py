@@ -37,13 +37,20 @@ ONLY_OF_STEPS = (
     "optimizer_pointwise_flops",
 )
 """Figures of `flops` that text leaves out where a forward pass alone ran."""
+_MODELS = "abcdefghijklmnopqrstuvwxyz"
+_SIDE_BY_SIDE = ("parameters", "macs", "activation_bytes")
 USUAL = {
+    "compare": ("change", *(f"{one}_{name}" for name in _SIDE_BY_SIDE for one in _MODELS)),
     "devices": (
         *("name", "memory_bytes", "usable_bytes", "bandwidth", "fp32", "fp16", "bf16"),
         "confidence",
     ),
     "summary": ("output_shape", "parameters", "macs", "pointwise_flops", "activation_bytes"),
     "flops": ("macs", "share", "forward_macs", "backward_macs", "pointwise_flops", "calls"),
+    "sweep": (
+        *("name", "batch", "input", "parameters", "macs", "activation_bytes", "peak_bytes"),
+        *("status", "error"),
+    ),
     "params": (
         *("role", "shape", "dtype", "tensors", "parameters", "parameter_bytes"),
         *("mean", "std", "norm", "zeros", "non_finite"),
@@ -90,7 +97,9 @@ def select(
         UnknownColumn: The report has no such column.
     """
     modules = bool(report.rows) and all("path" in row and "depth" in row for row in report.rows)
-    named = report.report in (*USUAL, "memory", "freeze") and bool(report.rows) and not modules
+    named = (
+        report.report in (*USUAL, "memory", "freeze", "check") and bool(report.rows) and not modules
+    )
     lead = report.columns[:1] if named else ()  # says which row it is, whatever is chosen
     chosen = report.columns if columns is None else _columns(report, columns)
     chosen = (*lead, *(column for column in chosen if column not in lead))

@@ -71,6 +71,8 @@ def percent(value: float) -> str:
 
 def unit_of(name: str) -> str:
     """The unit that a figure's name tells, where no column says it."""
+    if "_over_" in name:
+        return "1"
     if name == "bytes" or name.endswith("_bytes") or name.startswith("bytes_"):
         return "B"
     if name == "seconds" or name.endswith("_seconds"):
