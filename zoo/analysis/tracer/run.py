@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from zoo.analysis.tracer.ledger import Ledger
+    from zoo.analysis.tracer.watching import Watch
 
 
 def run(  # noqa: PLR0913 - each is an argument of zoo.trace
@@ -60,6 +61,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
     plugin_formulas: Mapping[str, CostFormula] | None = None,
     hints: Mapping[str, float] | None = None,
     progress: Callable[[int], None] | None = None,
+    watch: Watch | None = None,
 ) -> Trace:
     """Run `model` forward on tensors without data, or take a step of its training.
 
@@ -82,6 +84,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
             its operator counts as unknown.
         hints: What data-dependent operations find, by operation or by `file:line`.
         progress: Is called now and then with the number of operators so far.
+        watch: Writes down the functions of torch's that are called.
 
     Returns:
         The trace.
@@ -110,7 +113,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
         mode = BlankMode(answers, recorder, place)
         with borrowed(model, training=training, dtype=cast, device=place):
             _there_before(recorder.ledger, place, model, args, options)
-            taken, error = _taken(model, args, options, recorder, mode, step, autocast)
+            taken, error = _taken(model, args, options, recorder, mode, step, autocast, watch)
             trace = _written(model, args, options, recorder, answers, error)
         named = info or ModelInfo(type(model).__name__)
         return replace(trace, model=named, step=taken.record if taken else None), error
@@ -158,6 +161,7 @@ def _taken(
     mode: BlankMode,
     training: Training | None,
     autocast: torch.dtype | None,
+    watch: Watch | None = None,
 ) -> tuple[TrainingStep | None, BaseException | None]:
     """Run the model; returns the training step, which holds what outlives it, and an error."""
     error: BaseException | None = None
@@ -170,7 +174,7 @@ def _taken(
         stack.enter_context(_eagerly())
         recorder.attach(mode, stack)
         try:
-            with mode, DeviceMode(mode):
+            with mode, watch.mode(mode, recorder) if watch else DeviceMode(mode):
                 if training is None:
                     with casting(mode.device, autocast):
                         recorder.call(model, args, options)

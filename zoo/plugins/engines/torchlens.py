@@ -1,0 +1,2 @@
+from zoo.analysis.opinions import Engine
+ENGINE=None
