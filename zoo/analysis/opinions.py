@@ -118,6 +118,8 @@ class FunctionCall:
     """Index of the first operator that ran inside it."""
     after_op: int
     """Index of the first operator that ran after it."""
+    parameters: tuple[TensorSpec, ...] = ()
+    """Those of its arguments that are parameters of a module, in order."""
 
 
 @dataclass(frozen=True, slots=True)

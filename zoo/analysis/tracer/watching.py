@@ -91,6 +91,8 @@ class _Watched(DeviceMode):
                 name = _OPERATORS[name]
         given = tuple(map(self._plain, args))
         named = {name: self._plain(value) for name, value in kwargs.items()}
+        learned = [one for one in (*args, *kwargs.values()) if isinstance(one, nn.Parameter)]
+        parameters = self._recorder.specs(learned)
         outputs: tuple[TensorSpec, ...] = ()
         again = func is self._inside  # the twin of a Python function came back here
         self._stack.append(index)
@@ -110,6 +112,7 @@ class _Watched(DeviceMode):
                 outputs=outputs,
                 first_op=first,
                 after_op=len(ops),
+                parameters=parameters,
             )
         return out
 
