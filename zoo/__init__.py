@@ -16,13 +16,16 @@ __version__ = "0.1.0"
 _HOME = {
     "Cost": "zoo.analysis.records",
     "Device": "zoo.analysis.devices",
+    "Engine": "zoo.analysis.opinions",
     "Link": "zoo.analysis.devices",
     "ModelCard": "zoo.catalog.card",
+    "Opinion": "zoo.analysis.opinions",
     "Report": "zoo.api",
     "TensorSpec": "zoo.analysis.records",
     "Trace": "zoo.analysis.records",
     "ZooError": "zoo.errors",
     "create": "zoo.api",
+    "crosscheck": "zoo.api",
     "device": "zoo.api",
     "devices": "zoo.api",
     "doctor": "zoo.api",
@@ -40,10 +43,12 @@ _HOME = {
 
 if TYPE_CHECKING:
     from zoo.analysis.devices import Device, Link
+    from zoo.analysis.opinions import Engine, Opinion
     from zoo.analysis.records import Cost, TensorSpec, Trace
     from zoo.api import (
         Report,
         create,
+        crosscheck,
         device,
         devices,
         doctor,
@@ -64,13 +69,16 @@ if TYPE_CHECKING:
 __all__ = [
     "Cost",
     "Device",
+    "Engine",
     "Link",
     "ModelCard",
+    "Opinion",
     "Report",
     "TensorSpec",
     "Trace",
     "ZooError",
     "create",
+    "crosscheck",
     "device",
     "devices",
     "doctor",

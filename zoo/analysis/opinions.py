@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 AGREED = "counted alike"
 """The cause of an item that makes no difference."""
+UNSEEN = "not seen"
+"""The cause of an item that the tool counts as 0."""
 
 
 @dataclass(frozen=True, slots=True)

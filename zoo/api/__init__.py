@@ -16,6 +16,7 @@ _HOME = {
     "Report": "shown",
     "budget": "hardware",
     "create": "models",
+    "crosscheck": "opinions",
     "device": "hardware",
     "devices": "hardware",
     "doctor": "plugins",
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from zoo.api.freezing import freeze
     from zoo.api.hardware import budget, device, devices
     from zoo.api.models import create, info, list_models, read_settings
+    from zoo.api.opinions import crosscheck
     from zoo.api.peak import memory
     from zoo.api.plugins import doctor, list_plugins, plugin_commands
     from zoo.api.run import trace
@@ -46,6 +48,7 @@ __all__ = [
     "Report",
     "budget",
     "create",
+    "crosscheck",
     "device",
     "devices",
     "doctor",

@@ -14,6 +14,7 @@ import click
 from zoo.errors import ZooError, did_you_mean
 
 COMMANDS = {
+    "crosscheck": "zoo.cli.crosscheck:crosscheck",
     "devices": "zoo.cli.devices:devices",
     "doctor": "zoo.cli.doctor:doctor",
     "flops": "zoo.cli.flops:flops",

@@ -38,6 +38,10 @@ ONLY_OF_STEPS = (
 )
 """Figures of `flops` that text leaves out where a forward pass alone ran."""
 USUAL = {
+    "crosscheck": (
+        *("engine", "quantity", "status", "theirs", "difference", "percent", "causes"),
+        *("unexplained", "reason"),
+    ),
     "devices": (
         *("name", "memory_bytes", "usable_bytes", "bandwidth", "fp32", "fp16", "bf16"),
         "confidence",

@@ -78,6 +78,8 @@ def words(value: Any) -> str:
         return "yes" if value else "no"
     if value is None:
         return "not known"
+    if isinstance(value, Mapping) and "cause" in value:
+        return f"{value['cause']} {value['amount']:+,}"
     if isinstance(value, Mapping):
         return ", ".join(f"{key}={words(part)}" for key, part in value.items())
     return brief(value) if isinstance(value, (list, tuple)) else str(value)

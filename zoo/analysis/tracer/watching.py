@@ -55,6 +55,7 @@ class Watch:
             if known is None:
                 owner = getattr(func, "__module__", None) or "torch"
                 known = f"{owner}.{getattr(func, '__qualname__', type(func).__name__)}"
+            known = known.replace("torch._VariableFunctionsClass.", "torch.")
             self._names[func] = known
         return known
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from zoo.analysis.opinions import AGREED, Item
+from zoo.analysis.opinions import AGREED, UNSEEN, Item
 from zoo.analysis.records import TensorSpec
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ SOFTMAX = "softmax"
 ELEMENTWISE = "elementwise additions and products"
 UPSAMPLING = "upsampling"
 CELLS = "gates of recurrent cells"
-UNSEEN = "not seen"
 SHARED = "shared modules, once for each place they are held in"
 OWN = "a formula of its own"
 TRANSPOSED = "transposed convolutions, by their output"

@@ -9,6 +9,7 @@ attention, recurrent layers, `baddbmm`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import floor, prod
 from typing import TYPE_CHECKING, Any
 
 from zoo.analysis.opinions import Engine, Opinion, Prediction
@@ -83,6 +84,42 @@ def _outputs(times: int) -> Formula:
     return lambda function: times * function.outputs[0].numel
 
 
+def _einsum(sight: Sight, function: FunctionCall) -> float:
+    """Half of what `numpy.einsum_path` prints, which has four digits; of the two equations that
+    fvcore knows, the products themselves. Of three and more operands as zoo counts it."""
+    equation, specs = _equation(function)
+    letters = {letter: chr(97 + n) for n, letter in enumerate(dict.fromkeys(_letters(equation)))}
+    plain = "".join(letters.get(sign, sign) for sign in equation)
+    if len(specs) != 2 or "." in equation:
+        return sight.macs_of_function(function)
+    terms, _, out = plain.partition("->")
+    lengths = {
+        letter: length
+        for term, spec in zip(terms.split(","), specs, strict=True)
+        for letter, length in zip(term, spec.shape, strict=True)
+    }
+    size = prod(lengths.values())
+    if plain in ("abc,abd->acd", "abc,adc->adb"):
+        return size
+    summed = set(lengths) - set(out)
+    return floor(float(f"{size * (2 if summed else 1):.3e}") / 2)
+
+
+def _letters(equation: str) -> list[str]:
+    return [sign for sign in equation if sign.isalpha()]
+
+
+def _equation(function: FunctionCall) -> tuple[str, list[TensorSpec]]:
+    """The equation without spaces, with its arrow, and the operands."""
+    equation, *operands = function.given
+    nested = operands[0] if operands and isinstance(operands[0], tuple) else operands
+    plain = equation.replace(" ", "")
+    if "->" not in plain:
+        letters = _letters(plain)
+        plain += "->" + "".join(sorted(one for one in letters if letters.count(one) == 1))
+    return plain, [one for one in nested if isinstance(one, TensorSpec)]
+
+
 FORMULAS: Mapping[str, tuple[Formula, str]] = {
     f"{FN}linear": (linear, OWN),
     **dict.fromkeys(CONVOLUTIONS, (convolution, OWN)),
@@ -107,9 +144,9 @@ FORMULAS: Mapping[str, tuple[Formula, str]] = {
 
 
 def rule(sight: Sight) -> Prediction:
-    """Every outermost native function by its formula; `einsum` as zoo counts it."""
+    """Every outermost native function by its formula."""
     formulas = dict(FORMULAS)
-    formulas["torch.einsum"] = (lambda one: float(sight.macs_of_function(one)), OWN)
+    formulas["torch.einsum"] = (lambda one: _einsum(sight, one), OWN)
     return Prediction(
         tuple(by_function(sight, formulas, sight.outermost)), same_parameters(sight)
     )

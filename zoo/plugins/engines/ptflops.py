@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from zoo.analysis.opinions import Engine, Item, Opinion, Prediction
+from zoo.analysis.opinions import Engine, Item, Opinion, Prediction, UNSEEN
 from zoo.analysis.records import TensorSpec
 from zoo.plugins.engines.counting import (
     ACTIVATIONS,
@@ -30,7 +30,6 @@ from zoo.plugins.engines.counting import (
     REPEATED,
     SHARED,
     SOFTMAX,
-    UNSEEN,
     UPSAMPLING,
     added_product,
     argument,

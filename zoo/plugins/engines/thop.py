@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from zoo.analysis.opinions import Engine, Item, Opinion, Prediction
+from zoo.analysis.opinions import Engine, Item, Opinion, Prediction, UNSEEN
 from zoo.plugins.engines.counting import (
     ACTIVATIONS,
     CELLS,
@@ -26,7 +26,6 @@ from zoo.plugins.engines.counting import (
     SHARED,
     SOFTMAX,
     TRANSPOSED,
-    UNSEEN,
     UPSAMPLING,
     item,
 )

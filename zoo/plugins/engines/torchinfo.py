@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from zoo.analysis.opinions import AGREED, Engine, Item, Opinion, Prediction
-from zoo.plugins.engines.counting import BIASES, NORMS, OWN, TRANSPOSED, UNSEEN, item
+from zoo.analysis.opinions import AGREED, Engine, Item, Opinion, Prediction, UNSEEN
+from zoo.plugins.engines.counting import BIASES, NORMS, OWN, TRANSPOSED, item
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -29,7 +29,7 @@ WEIGHTED = frozenset({f"{FN}linear", *CONVOLUTIONS, *TRANSPOSED_CONVOLUTIONS})
 PRODUCTS = frozenset(
     f"{owner}{name}"
     for owner in ("torch.", "torch.Tensor.")
-    for name in ("matmul", "__matmul__", "mm", "bmm", "addmm", "baddbmm", "addbmm", "einsum")
+    for name in ("matmul", "__matmul__", "mm", "bmm", "addmm", "baddbmm", "addbmm")
 ) | {f"{FN}scaled_dot_product_attention"}
 """Functions that it counts as zoo does."""
 
@@ -47,16 +47,25 @@ def run(model: Any, inputs: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Opini
 
 
 def rule(sight: Sight) -> Prediction:
-    """Every outermost function that it knows as zoo counts it."""
+    """Every outermost function that it knows, as zoo counts it."""
 
     def same(function: FunctionCall) -> float:
         return sight.macs_of_function(function)
+
+    def einsum(function: FunctionCall) -> float:
+        """Of two operands, with no letter twice in one of them and no dots."""
+        equation, *operands = function.given
+        nested = operands[0] if operands and isinstance(operands[0], tuple) else operands
+        terms = equation.replace(" ", "").partition("->")[0].split(",")
+        known = len(nested) == 2 and all(one.isalpha() and len(set(one)) == len(one) for one in terms)
+        return same(function) if known else 0
 
     def weighted(function: FunctionCall) -> float:
         dims = len(function.parameters[0].shape) if function.parameters else 0
         return same(function) if dims >= (2 if function.name == f"{FN}linear" else 3) else 0
 
     formulas: dict[str, tuple[Formula, str]] = dict.fromkeys(PRODUCTS, (same, OWN))
+    formulas["torch.einsum"] = (einsum, OWN)
     formulas.update(dict.fromkeys(WEIGHTED, (weighted, OWN)))
     return Prediction(tuple(by_function(sight, formulas, sight.outermost)), same_parameters(sight))
 
