@@ -11,14 +11,19 @@ path of attention turned off: it is one operator that no tool sees into.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
+import pickle
 import signal
+import subprocess
+import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from multiprocessing.connection import Pipe
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -32,15 +37,11 @@ from zoo.analysis.tracer.blank import replace_tensors
 from zoo.errors import InputError, TooLarge
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
     from zoo.analysis.records import Trace
 
 Make = Callable[[], nn.Module]
 MARGIN = 1.2
 """What must be free, in times of what zoo predicts: a tool's own notes and copies come on top."""
-PATIENCE = 5.0
-"""Seconds in which a process that has answered must end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,7 @@ def ask(
 
 
 def _best_start() -> str:
-    known = multiprocessing.get_all_start_methods()
-    return "fork" if "fork" in known and os.uname().sysname == "Linux" else "spawn"
+    return "fork" if sys.platform == "linux" else "spawn"
 
 
 def _lacks(engine: Engine) -> str | None:
@@ -112,71 +112,128 @@ def _lacks(engine: Engine) -> str | None:
 
 def _asked(engine: Engine, question: Question, timeout: float, start: str) -> Answer:
     """Ask one, and end its process whatever happens."""
-    context: Any = multiprocessing.get_context(start)
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_serve, args=(theirs, engine, question), daemon=True)
     began = time.perf_counter()
+    begin = _by_fork if start == "fork" else _by_spawn
     try:
-        process.start()
-    except Exception as error:  # noqa: BLE001 - what is handed over may not pickle
-        ours.close()
-        theirs.close()
-        reason = f"it cannot be run in a process of its own: {_sentence(error)}"
-        return Answer(engine, "crashed", reason=reason)
+        kind, value = begin(engine, question, timeout)
+    except TimeoutError:
+        reason = f"no answer in {timeout:g} s. Give it more time (--timeout)."
+        return Answer(engine, "timed out", reason=reason, seconds=_since(began))
+    except Exception as error:  # noqa: BLE001 - what is sent either way may not pickle
+        kind, value = "error", f"it cannot be run in a process of its own: {_sentence(error)}"
+    if kind == "opinion":
+        return Answer(engine, "answered", value, seconds=_since(began))
+    return Answer(engine, "crashed", reason=value, seconds=_since(began))
+
+
+def _by_fork(engine: Engine, question: Question, timeout: float) -> tuple[str, Any]:
+    """Ask in a copy of this process."""
+    ours, theirs = Pipe(duplex=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # other threads of this process hold no lock of the copy's
+        child = os.fork()
+    if child == 0:
+        try:
+            ours.close()
+            theirs.send_bytes(answer(engine, question))
+        finally:
+            os._exit(0)  # nothing of this process is to be cleaned up in its copy
     theirs.close()
     try:
         if not ours.poll(timeout):
-            reason = f"no answer in {timeout:g} s. Give it more time (--timeout)."
-            return Answer(engine, "timed out", reason=reason, seconds=_since(began))
-        kind, value = ours.recv()
+            raise TimeoutError
+        said: tuple[str, Any] = pickle.loads(ours.recv_bytes())
     except EOFError:
-        process.join(PATIENCE)
-        return Answer(engine, "crashed", reason=_death(process.exitcode), seconds=_since(began))
-    except Exception as error:  # noqa: BLE001 - what it sent may not unpickle
-        return Answer(engine, "crashed", reason=_sentence(error), seconds=_since(began))
+        return "error", _death(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     finally:
         ours.close()
-        process.join(PATIENCE if not process.is_alive() else 0.2)
-        if process.is_alive():
-            process.kill()
-            process.join()
-    if kind == "error":
-        return Answer(engine, "crashed", reason=value, seconds=_since(began))
-    return Answer(engine, "answered", value, seconds=_since(began))
+        _end(child)
+    return said
+
+
+def _end(child: int) -> None:
+    """End a copy of this process that has answered, or did not; it may have ended already."""
+    with contextlib.suppress(ProcessLookupError, ChildProcessError):
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def _by_spawn(engine: Engine, question: Question, timeout: float) -> tuple[str, Any]:
+    """Ask in a new process, which imports what the model is made of."""
+    with tempfile.TemporaryDirectory() as folder:
+        asked, said = Path(folder) / "asked", Path(folder) / "said"
+        asked.write_bytes(pickle.dumps((engine, question)))
+        command = (
+            f"from zoo.analysis import asking; asking.answer_file({str(asked)!r}, {str(said)!r})"
+        )
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", command],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise TimeoutError from None
+        if not said.exists():
+            lines = done.stderr.decode(errors="replace").strip().splitlines()
+            return "error", lines[-1] if lines else _death(done.returncode)
+        found: tuple[str, Any] = pickle.loads(said.read_bytes())
+        return found
 
 
 def _since(began: float) -> float:
     return round(time.perf_counter() - began, 3)
 
 
-def _death(code: int | None) -> str:
-    if code is not None and code < 0:
+def _death(code: int) -> str:
+    if code < 0:
         name = signal.Signals(-code).name
         hint = " (out of memory?)" if name == "SIGKILL" else ""
         return f"its process was ended by {name}{hint}"
     return f"its process ended with code {code} and said nothing"
 
 
-def _serve(answer: Connection, engine: Engine, question: Question) -> None:
-    """In the process of its own: run the tool and send what it says."""
+def answer_file(asked: str, said: str) -> None:
+    """In a new process: answer a question that is in a file, in a file.
+
+    Args:
+        asked: Holds the engine and the question.
+        said: Is written, whole.
+    """
+    engine, question = pickle.loads(Path(asked).read_bytes())
+    unfinished = Path(f"{said}.part")
+    unfinished.write_bytes(answer(engine, question))
+    unfinished.replace(said)
+
+
+def answer(engine: Engine, question: Question) -> bytes:
+    """In the process of its own: run the tool.
+
+    Args:
+        engine: The tool.
+        question: What it is asked.
+
+    Returns:
+        `("opinion", Opinion)` or `("error", sentence)`, pickled.
+    """
     with _silent() as said:
         try:
             found: Any = ("opinion", _run(engine, question))
         except BaseException as error:  # noqa: BLE001 - a tool may raise or exit as it likes
             found = ("error", _sentence(_root(error)) or said())
     try:
-        answer.send(found)
+        return pickle.dumps(found)
     except Exception as error:  # noqa: BLE001 - what it returned may not pickle
-        answer.send(("error", f"what it returned cannot be sent: {_sentence(error)}"))
-    answer.close()
+        return pickle.dumps(("error", f"what it returned cannot be sent: {_sentence(error)}"))
 
 
 def _run(engine: Engine, question: Question) -> Opinion:
-    import warnings
-
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)  # the threads of the process that this is a copy of are not here
-    torch.backends.mha.set_fastpath_enabled(False)  # type: ignore[no-untyped-call]
+    torch.backends.mha.set_fastpath_enabled(False)
     torch.manual_seed(0)
     model = question.make().eval()
     inputs, kwargs = real_inputs(model, question)
@@ -238,9 +295,7 @@ class _Real(given.Maker):
         return tensor.detach().cpu().to(self._cast(tensor.dtype))
 
 
-def real_inputs(
-    model: nn.Module, question: Question
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def real_inputs(model: nn.Module, question: Question) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Inputs with data.
 
     Args:
@@ -323,5 +378,3 @@ def on_cpu(model: nn.Module) -> nn.Module:
     import copy
 
     return copy.deepcopy(model).cpu()
-
-

@@ -8,7 +8,6 @@ shown with its size.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +16,8 @@ from zoo.analysis.opinions import AGREED, UNSEEN, Engine, Item, Opinion, Predict
 from zoo.analysis.report import Column, Note, Report
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from zoo.analysis.report import Row
 
 Status = Literal["answered", "crashed", "missing", "timed out"]
@@ -25,6 +26,7 @@ COLUMNS = (
     Column("engine", "", "The tool that was asked."),
     Column("quantity", "", "What is compared: `macs` or `parameters`."),
     Column("status", "", "ok, differs, crashed, missing (not installed) or timed out."),
+    Column("unit", "", "What its own figure is in: FLOP is two for each MAC, halved in `theirs`."),
     Column("said", "", "What the tool said, in its own unit."),
     Column("theirs", "1", "The same, in multiply-accumulates or parameters."),
     Column("ours", "1", "What zoo says."),
@@ -184,7 +186,7 @@ def _row(answer: Answer, quantity: str, **figures: Any) -> Row:
         "engine": answer.engine.name,
         "quantity": quantity,
         "counts": answer.engine.counts,
-        "unit": answer.engine.unit,
+        "unit": answer.engine.unit if quantity == "macs" else None,
         "reason": answer.reason or None,
         "seconds": answer.seconds,
     }
@@ -211,10 +213,11 @@ def _causes(items: Iterable[Item]) -> list[Mapping[str, Any]]:
 def _short(what: str) -> str:
     """An operator or function without the name of its library.
 
-    >>> _short("torch.nn.functional.linear"), _short("aten.bmm"), _short("MultiheadAttention")
-    ('linear', 'bmm', 'MultiheadAttention')
+    >>> _short("torch.nn.functional.linear"), _short("aten.bmm in MultiheadAttention")
+    ('linear', 'bmm in MultiheadAttention')
     """
-    return what.rpartition(".")[2]
+    operator, *around = what.split(" ", 1)
+    return " ".join((operator.rpartition(".")[2], *around))
 
 
 def _places(said: Mapping[str, float], items: Sequence[Item], unit: int) -> list[str]:

@@ -142,7 +142,8 @@ def _same(model: nn.Module) -> nn.Module:
 
 
 def _bytes(trace: Trace) -> int:
-    return sum(one.spec.nbytes for one in (*trace.parameters, *trace.buffers))
+    parameters = sum(one.spec.nbytes for one in trace.parameters)
+    return parameters + sum(one.spec.nbytes for one in trace.buffers)
 
 
 def _weights_note(needed: int) -> Note:

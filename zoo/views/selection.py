@@ -39,7 +39,7 @@ ONLY_OF_STEPS = (
 """Figures of `flops` that text leaves out where a forward pass alone ran."""
 USUAL = {
     "crosscheck": (
-        *("engine", "quantity", "status", "theirs", "difference", "percent", "causes"),
+        *("engine", "quantity", "status", "unit", "theirs", "difference", "percent", "causes"),
         *("unexplained", "reason"),
     ),
     "devices": (

@@ -79,9 +79,12 @@ def words(value: Any) -> str:
     if value is None:
         return "not known"
     if isinstance(value, Mapping) and "cause" in value:
-        return f"{value['cause']} {value['amount']:+,}"
+        sign = "+" if value["amount"] > 0 else ""
+        return f"{value['cause']} {sign}{figure(value['amount'])}"
     if isinstance(value, Mapping):
         return ", ".join(f"{key}={words(part)}" for key, part in value.items())
+    if isinstance(value, (list, tuple)) and any(isinstance(part, Mapping) for part in value):
+        return "; ".join(map(words, value))
     return brief(value) if isinstance(value, (list, tuple)) else str(value)
 
 

@@ -9,7 +9,6 @@ Parameters are those that gradients reach.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +29,8 @@ from zoo.plugins.engines.counting import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from zoo.analysis.opinions import FunctionCall, Sight
     from zoo.plugins.engines.counting import Formula
 
@@ -68,14 +69,14 @@ def _convolution(function: FunctionCall) -> float:
         (length + 2 * edge - (a * (k - 1) + 1)) // step + 1
         for length, edge, a, k, step in zip(given[2:], edges, apart, kernel, steps, strict=True)
     ]
-    return prod(kernel) * given[1] * (weight[0] // groups) * given[0] * prod(positions)
+    return 1.0 * prod(kernel) * given[1] * (weight[0] // groups) * given[0] * prod(positions)
 
 
 def _transposed(function: FunctionCall) -> float:
     """Kernel x channels x positions of the input, divided by the groups twice."""
     given, weight = tensor(function, 0).shape, tensor(function, 1, "weight").shape
     groups = argument(function, 6, "groups", otherwise=1)
-    return prod(weight[2:]) * given[1] * (weight[1] // groups) * given[0] * prod(given[2:])
+    return 1.0 * prod(weight[2:]) * given[1] * (weight[1] // groups) * given[0] * prod(given[2:])
 
 
 FORMULAS: Mapping[str, tuple[Formula, str]] = {

@@ -1,5 +1,4 @@
-"""What the rules of several tools share: arguments of a function call, products of shapes, causes.
-"""
+"""What the rules of several tools share: arguments of a function call, products of shapes, causes."""
 
 from __future__ import annotations
 
@@ -7,11 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from zoo.analysis.opinions import AGREED, UNSEEN, Item
+from zoo.analysis.opinions import AGREED, UNSEEN, Item, macs_of
 from zoo.analysis.records import TensorSpec
 
 if TYPE_CHECKING:
-    from zoo.analysis.opinions import FunctionCall, ModuleFact, Sight
+    from zoo.analysis.opinions import FunctionCall, Sight
+    from zoo.analysis.records import ModuleCall
 
 NORMS = "norms"
 BIASES = "biases"
@@ -81,12 +81,19 @@ def by_function(
         theirs = known[0](function) if known else 0
         if ours or theirs:
             cause = known[1] if known else UNSEEN
-            found.append(
-                item(function.name, theirs, ours, cause, sight.path(function.call))
-            )
+            found.append(item(function.name, theirs, ours, cause, sight.path(function.call)))
     if sight.macs - counted:
         found.append(Item(UNSEEN, 0, sight.macs - counted, "operators outside of functions"))
     return found
+
+
+def unseen_operators(sight: Sight, call: ModuleCall) -> list[Item]:
+    """The products of a module call that count as 0, without those of the calls inside it."""
+    return [
+        Item(UNSEEN, 0, macs_of(op), f"{op.op.rpartition('.')[0]} in {call.type}", call.path)
+        for op in sight.ops_of(call)
+        if macs_of(op)
+    ]
 
 
 def linear(function: FunctionCall) -> float:
@@ -152,8 +159,3 @@ def trainable_parameters(sight: Sight) -> tuple[Item, ...]:
         )
         for one in sight.trace.parameters
     )
-
-
-def is_a(fact: ModuleFact | None, kinds: Mapping[str, Any]) -> str | None:
-    """The class of a module as it is in `kinds`; None where it is in none of them."""
-    return fact.kind if fact is not None and fact.kind in kinds else None

@@ -1,14 +1,15 @@
-"""A model as one that takes tensors alone and gives tensors back, for tools that can see no nests.
-"""
+"""A model as one that takes and gives tensors alone, for tools that can see no nests."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Flat(nn.Module):

@@ -7,13 +7,14 @@ the fused LSTM of a CPU among them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from zoo.analysis.opinions import Engine, Opinion, Prediction, macs_of
 from zoo.plugins.engines.counting import OWN, item
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from zoo.analysis.opinions import Sight
 
 COUNTED = frozenset(

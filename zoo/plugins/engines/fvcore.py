@@ -8,7 +8,6 @@ attention, recurrent layers, `baddbmm`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import floor, prod
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +34,8 @@ from zoo.plugins.engines.counting import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from zoo.analysis.opinions import FunctionCall, Sight
     from zoo.plugins.engines.counting import Formula
 
@@ -85,8 +86,11 @@ def _outputs(times: int) -> Formula:
 
 
 def _einsum(sight: Sight, function: FunctionCall) -> float:
-    """Half of what `numpy.einsum_path` prints, which has four digits; of the two equations that
-    fvcore knows, the products themselves. Of three and more operands as zoo counts it."""
+    """Half of what `numpy.einsum_path` prints, which has four digits.
+
+    Of the two equations that fvcore knows, the products themselves; of three and more operands as
+    zoo counts it.
+    """
     equation, specs = _equation(function)
     letters = {letter: chr(97 + n) for n, letter in enumerate(dict.fromkeys(_letters(equation)))}
     plain = "".join(letters.get(sign, sign) for sign in equation)
@@ -146,10 +150,8 @@ FORMULAS: Mapping[str, tuple[Formula, str]] = {
 def rule(sight: Sight) -> Prediction:
     """Every outermost native function by its formula."""
     formulas = dict(FORMULAS)
-    formulas["torch.einsum"] = (lambda one: _einsum(sight, one), OWN)
-    return Prediction(
-        tuple(by_function(sight, formulas, sight.outermost)), same_parameters(sight)
-    )
+    formulas["torch.einsum"] = (lambda one: _einsum(sight, one), "einsum, rounded to four digits")
+    return Prediction(tuple(by_function(sight, formulas, sight.outermost)), same_parameters(sight))
 
 
 ENGINE = Engine(

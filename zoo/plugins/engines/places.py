@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import nn
 
 
@@ -36,9 +37,7 @@ def in_places(
     return bound.args[: last + 1]
 
 
-def by_name(
-    model: nn.Module, inputs: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> dict[str, Any]:
+def by_name(model: nn.Module, inputs: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """All inputs by the names of `forward`'s arguments.
 
     Args:

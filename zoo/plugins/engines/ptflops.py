@@ -11,11 +11,13 @@ Parameters are those that gradients reach.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from zoo.analysis.opinions import Engine, Item, Opinion, Prediction, UNSEEN
+from zoo.analysis.opinions import UNSEEN, Engine, Item, Opinion, Prediction
 from zoo.analysis.records import TensorSpec
 from zoo.plugins.engines.counting import (
     ACTIVATIONS,
@@ -60,15 +62,17 @@ def run(model: Any, inputs: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Opini
     given = inputs[0] if alone and not isinstance(inputs[0], dict) else None
     if given is None:
         given = by_name(model, inputs, kwargs)
-    macs, parameters = get_model_complexity_info(
-        model,
-        (1,),
-        as_strings=False,
-        print_per_layer_stat=False,
-        input_constructor=lambda _: given,
-    )
+    said = io.StringIO()
+    with redirect_stdout(said):
+        macs, parameters = get_model_complexity_info(
+            model,
+            (1,),
+            as_strings=False,
+            print_per_layer_stat=False,
+            input_constructor=lambda _: given,
+        )
     if macs is None:
-        raise RuntimeError("it gave None")
+        raise RuntimeError((said.getvalue().strip().splitlines() or ["it gave None"])[-1])
     return Opinion(macs=macs, parameters=parameters)
 
 

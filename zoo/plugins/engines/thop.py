@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from zoo.analysis.opinions import Engine, Item, Opinion, Prediction, UNSEEN
+from zoo.analysis.opinions import Engine, Item, Opinion, Prediction
 from zoo.plugins.engines.counting import (
     ACTIVATIONS,
     CELLS,
@@ -28,6 +28,7 @@ from zoo.plugins.engines.counting import (
     TRANSPOSED,
     UPSAMPLING,
     item,
+    unseen_operators,
 )
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _out(call: ModuleCall) -> tuple[int, ...]:
 
 def _convolution(call: ModuleCall, fact: ModuleFact) -> float:
     groups, kernel = fact.settings["groups"], fact.settings["kernel_size"]
-    return prod(_out(call)) * (_given(call)[1] // groups) * prod(kernel)
+    return float(prod(_out(call)) * (_given(call)[1] // groups) * prod(kernel))
 
 
 def _linear(call: ModuleCall, fact: ModuleFact) -> float:
@@ -72,7 +73,7 @@ def _norm(call: ModuleCall, fact: ModuleFact) -> float:
 def _softmax(call: ModuleCall, fact: ModuleFact) -> float:
     shape = _given(call)
     long = shape[fact.settings["dim"]]
-    return prod(shape) // long * (3 * long - 1)
+    return float(prod(shape) // long * (3 * long - 1))
 
 
 def _prelu(call: ModuleCall, fact: ModuleFact) -> float:  # noqa: ARG001 - a formula's arguments
@@ -130,7 +131,7 @@ def _layers(cell: _Cell) -> Formula:
         hidden, bias = has["hidden_size"], int(has["bias"])
         first = cell(has["input_size"], hidden, bias)
         more = cell(hidden * ways, hidden, bias) * (has["num_layers"] - 1)
-        return (first + more) * ways * prod(_given(call)[:2])
+        return float((first + more) * ways * prod(_given(call)[:2]))
 
     return formula
 
@@ -187,7 +188,7 @@ def rule(sight: Sight) -> Prediction:
         ours = sight.macs_of_call(call)
         known = FORMULAS.get(fact.kind) if fact is not None else None
         if known is None or fact is None:
-            items += unseen(sight, call)
+            items += unseen_operators(sight, call)
             continue
         formula, cause = known
         theirs = formula(call, fact)
@@ -199,18 +200,9 @@ def rule(sight: Sight) -> Prediction:
     return Prediction(tuple(items), tuple(_parameters(sight)))
 
 
-def unseen(sight: Sight, call: ModuleCall) -> list[Item]:
-    """The operators of a module call that count as 0."""
-    return [
-        Item(UNSEEN, 0, op.cost.macs, op.op.rpartition(".")[0], call.path)
-        for op in sight.ops_of(call)
-        if op.cost is not None and op.cost.macs
-    ]
-
-
 def _parameters(sight: Sight) -> list[Item]:
     called = {call.module for call in sight.trace.calls}
-    times = dict.fromkeys((), 0)
+    times: dict[str, int] = {}
     for fact in sight.modules.values():
         for name in fact.own:
             path = f"{fact.path}.{name}" if fact.path else name

@@ -12,16 +12,15 @@ called inside. So a tensor that two modules share is counted in both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from zoo.analysis.opinions import AGREED, Engine, Item, Opinion, Prediction, UNSEEN
-from zoo.plugins.engines.counting import BIASES, NORMS, OWN, TRANSPOSED, item
+from zoo.analysis.opinions import AGREED, Engine, Item, Opinion, Prediction
+from zoo.plugins.engines.counting import BIASES, NORMS, OWN, TRANSPOSED, item, unseen_operators
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from zoo.analysis.opinions import ModuleFact, Sight
     from zoo.analysis.records import ModuleCall
@@ -52,16 +51,8 @@ def rule(sight: Sight) -> Prediction:
         if fact is not None and not fact.children and fact.own and call.outputs:
             items += _leaf(call, fact, ours)
         elif ours:
-            items += _unseen(sight, call)
+            items += unseen_operators(sight, call)
     return Prediction(tuple(items), tuple(_parameters(sight)))
-
-
-def _unseen(sight: Sight, call: ModuleCall) -> list[Item]:
-    return [
-        Item(UNSEEN, 0, op.cost.macs, op.op.rpartition(".")[0], call.path)
-        for op in sight.ops_of(call)
-        if op.cost is not None and op.cost.macs
-    ]
 
 
 def _leaf(call: ModuleCall, fact: ModuleFact, ours: int) -> list[Item]:

@@ -7,7 +7,6 @@ counts where its weight is a parameter of a module as it is: one that is compute
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from zoo.analysis.opinions import Engine, Opinion, Prediction
@@ -21,6 +20,8 @@ from zoo.plugins.engines.counting import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from zoo.analysis.opinions import FunctionCall, Sight
     from zoo.plugins.engines.counting import Formula
 
@@ -57,7 +58,9 @@ def rule(sight: Sight) -> Prediction:
         equation, *operands = function.given
         nested = operands[0] if operands and isinstance(operands[0], tuple) else operands
         terms = equation.replace(" ", "").partition("->")[0].split(",")
-        known = len(nested) == 2 and all(one.isalpha() and len(set(one)) == len(one) for one in terms)
+        known = len(nested) == 2 and all(
+            one.isalpha() and len(set(one)) == len(one) for one in terms
+        )
         return same(function) if known else 0
 
     def weighted(function: FunctionCall) -> float:
