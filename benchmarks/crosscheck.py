@@ -58,20 +58,23 @@ def markdown(data: Mapping[str, Any]) -> str:
     header = ["tool and quantity", "models", "answered", "equal to zoo", "explained exactly"]
     header += ["explained within 0.1%", "largest unexplained", "seconds"]
     lines = [_line(name, found) for name, found in by_engine.items()]
-    return "\n\n".join(
-        (
-            "# Second opinions on torchvision's classifiers, explained",
-            head(data["machine"]),
-            f"{data['models']} models, one picture each, in {data['seconds']:,.0f} s.",
-            "## Explained",
-            table(header, lines),
-            "## Not explained",
-            _rest(rows),
-            "## Causes",
-            "What each cause makes of a tool's figure, in percent of zoo's, where it makes most.",
-            table(["tool, quantity and cause", "models", "most", "model"], _causes(rows)),
+    return (
+        "\n\n".join(
+            (
+                "# Second opinions on torchvision's classifiers, explained",
+                head(data["machine"]),
+                f"{data['models']} models, one picture each, in {data['seconds']:,.0f} s.",
+                "## Explained",
+                table(header, lines),
+                "## Not explained",
+                _rest(rows),
+                "## Causes",
+                "What each cause makes of a tool's figure, in percent of zoo's, where it makes most.",
+                table(["tool, quantity and cause", "models", "most", "model"], _causes(rows)),
+            )
         )
-    ) + "\n"
+        + "\n"
+    )
 
 
 def _line(name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:

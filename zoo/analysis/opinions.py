@@ -144,6 +144,8 @@ class ModuleFact:
     """Those of them that gradients reach."""
     settings: Mapping[str, Any]
     """Its plain attributes: numbers, words and tuples of these."""
+    functions: tuple[str, ...] = ()
+    """Functions of torch's among its attributes, as Python finds them."""
 
 
 @dataclass(frozen=True)

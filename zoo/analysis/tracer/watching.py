@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dis
 import sys
-from types import FunctionType, MethodWrapperType
+from types import BuiltinFunctionType, FunctionType, MethodWrapperType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -50,14 +50,17 @@ class Watch:
         """How Python finds a function."""
         known = self._names.get(func)
         if known is None:
-            with torch._C.DisableTorchFunction():
-                known = overrides.resolve_name(func)
-            if known is None:
-                owner = getattr(func, "__module__", None) or "torch"
-                known = f"{owner}.{getattr(func, '__qualname__', type(func).__name__)}"
-            known = known.replace("torch._VariableFunctionsClass.", "torch.")
-            self._names[func] = known
+            known = self._names[func] = _name(func)
         return known
+
+
+def _name(func: Any) -> str:
+    with torch._C.DisableTorchFunction():
+        known = overrides.resolve_name(func)
+    if known is None:
+        owner = getattr(func, "__module__", None) or "torch"
+        known = f"{owner}.{getattr(func, '__qualname__', type(func).__name__)}"
+    return known.replace("torch._VariableFunctionsClass.", "torch.")
 
 
 class _Watched(DeviceMode):
@@ -162,6 +165,7 @@ def facts(model: nn.Module) -> Mapping[str, ModuleFact]:
                 for name, value in vars(module).items()
                 if not name.startswith("_") and _is_plain(value)
             },
+            functions=tuple(_name(held) for held in vars(module).values() if _is_function(held)),
         )
         for path, module in model.named_modules()
     }
@@ -173,6 +177,12 @@ def _elements(module: nn.Module, *, trainable: bool) -> int:
         for held in module.parameters()
         if not is_lazy(held) and (held.requires_grad or not trainable)
     )
+
+
+def _is_function(value: Any) -> bool:
+    return isinstance(value, FunctionType | BuiltinFunctionType) and (
+        getattr(value, "__module__", None) or ""
+    ).startswith("torch")
 
 
 def _is_plain(value: Any) -> bool:

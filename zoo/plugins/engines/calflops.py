@@ -22,6 +22,7 @@ from zoo.plugins.engines.counting import (
     added_product,
     argument,
     by_function,
+    is_kept,
     linear,
     product,
     tensor,
@@ -69,14 +70,14 @@ def _convolution(function: FunctionCall) -> float:
         (length + 2 * edge - (a * (k - 1) + 1)) // step + 1
         for length, edge, a, k, step in zip(given[2:], edges, apart, kernel, steps, strict=True)
     ]
-    return 1.0 * prod(kernel) * given[1] * (weight[0] // groups) * given[0] * prod(positions)
+    return float(prod(kernel) * given[1] * (weight[0] // groups) * given[0] * prod(positions))
 
 
 def _transposed(function: FunctionCall) -> float:
     """Kernel x channels x positions of the input, divided by the groups twice."""
     given, weight = tensor(function, 0).shape, tensor(function, 1, "weight").shape
     groups = argument(function, 6, "groups", otherwise=1)
-    return 1.0 * prod(weight[2:]) * given[1] * (weight[1] // groups) * given[0] * prod(given[2:])
+    return float(prod(weight[2:]) * given[1] * (weight[1] // groups) * given[0] * prod(given[2:]))
 
 
 FORMULAS: Mapping[str, tuple[Formula, str]] = {
@@ -91,8 +92,9 @@ FORMULAS: Mapping[str, tuple[Formula, str]] = {
 
 def rule(sight: Sight) -> Prediction:
     """Every outermost function of a module by its formula."""
-    items = by_function(sight, FORMULAS, sight.outermost)
-    for function in sight.outermost:
+    seen = [one for one in sight.outermost if not is_kept(sight, one)]
+    items = by_function(sight, FORMULAS, seen)
+    for function in seen:
         fact = sight.fact(sight.trace.calls[function.call])
         if function.name in FORMULAS and fact is not None and fact.visits > 1:
             more = (fact.visits - 1) * FORMULAS[function.name][0](function)

@@ -1,4 +1,4 @@
-"""What the rules of several tools share: arguments of a function call, products of shapes, causes."""
+"""What rules of several tools share: arguments of a call, products of shapes, causes."""
 
 from __future__ import annotations
 
@@ -94,6 +94,16 @@ def unseen_operators(sight: Sight, call: ModuleCall) -> list[Item]:
         for op in sight.ops_of(call)
         if macs_of(op)
     ]
+
+
+def is_kept(sight: Sight, function: FunctionCall) -> bool:
+    """Whether the module that called a function keeps it, so that a tool's own stands elsewhere.
+
+    `nn.TransformerEncoderLayer` takes `torch.nn.functional.relu` when it is built, and calls what
+    it took.
+    """
+    fact = sight.fact(sight.trace.calls[function.call])
+    return fact is not None and function.name in fact.functions
 
 
 def linear(function: FunctionCall) -> float:

@@ -81,6 +81,12 @@ def _batch_norm(function: FunctionCall) -> float:
     return tensor(function, 0).numel * (2 if affine else 1)
 
 
+def _convolution(function: FunctionCall) -> float:
+    """With a padding in words the tracer sees another operator, for which there is no formula."""
+    words = isinstance(argument(function, 4, "padding"), str)
+    return 0 if words else convolution(function)
+
+
 def _outputs(times: int) -> Formula:
     return lambda function: times * function.outputs[0].numel
 
@@ -126,7 +132,7 @@ def _equation(function: FunctionCall) -> tuple[str, list[TensorSpec]]:
 
 FORMULAS: Mapping[str, tuple[Formula, str]] = {
     f"{FN}linear": (linear, OWN),
-    **dict.fromkeys(CONVOLUTIONS, (convolution, OWN)),
+    **dict.fromkeys(CONVOLUTIONS, (_convolution, OWN)),
     **dict.fromkeys(TRANSPOSED_CONVOLUTIONS, (transposed, OWN)),
     **dict.fromkeys(
         ("torch.matmul", "torch.Tensor.matmul", "torch.Tensor.__matmul__"), (product, OWN)
@@ -145,12 +151,16 @@ FORMULAS: Mapping[str, tuple[Formula, str]] = {
     "torch.grid_sampler": (_outputs(4), UPSAMPLING),
 }
 """By function: fvcore's formula, and what it counts that zoo does not."""
+CELLS = ("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
+"""Functions that the tracer looks into: the linear layers inside count."""
 
 
 def rule(sight: Sight) -> Prediction:
     """Every outermost native function by its formula."""
     formulas = dict(FORMULAS)
     formulas["torch.einsum"] = (lambda one: _einsum(sight, one), "einsum, rounded to four digits")
+    for cell in CELLS:
+        formulas[f"torch.{cell}"] = (lambda one: float(sight.macs_of_function(one)), OWN)
     return Prediction(tuple(by_function(sight, formulas, sight.outermost)), same_parameters(sight))
 
 

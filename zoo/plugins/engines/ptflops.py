@@ -37,6 +37,7 @@ from zoo.plugins.engines.counting import (
     argument,
     broadcast,
     elements,
+    is_kept,
     item,
     product,
     tensor,
@@ -112,7 +113,8 @@ def _norm(call: ModuleCall, fact: ModuleFact) -> Parts:
 
 
 def _upsample(call: ModuleCall, fact: ModuleFact) -> Parts:  # noqa: ARG001
-    return {UPSAMPLING: prod(_out(call))}
+    """Of the first element of the batch."""
+    return {UPSAMPLING: prod(_out(call)[1:])}
 
 
 _GATES = {"RNN": 1, "GRU": 7, "LSTM": 10}
@@ -301,7 +303,7 @@ def _functions(sight: Sight, inside: set[int]) -> list[Item]:
     found = []
     for function in sight.functions:
         known = FUNCTIONS.get(function.name)
-        if known is None or _is_twin(sight, function):
+        if known is None or _is_twin(sight, function) or is_kept(sight, function):
             continue
         formula, cause = known
         theirs = formula(function)
@@ -327,7 +329,7 @@ def _unseen(sight: Sight, inside: set[int]) -> list[Item]:
     """Operators that neither a module nor a function counts."""
     seen: set[int] = set()
     for function in sight.functions:
-        if function.name in FUNCTIONS and not _is_twin(sight, function):
+        if function.name in FUNCTIONS and not is_kept(sight, function):
             seen.update(range(function.first_op, function.after_op))
     return [
         Item(UNSEEN, 0, op.cost.macs, op.op.rpartition(".")[0], sight.path(op.call))

@@ -81,6 +81,8 @@ def _cause(call: ModuleCall, theirs: int, ours: int) -> str:
         return NORMS if "Norm" in call.type else "weights that multiply nothing (embeddings)"
     if "ConvTranspose" in call.type:
         return TRANSPOSED
+    if call.type.endswith("Cell"):
+        return "recurrent cells, once for each element of their state"
     return ONCE if theirs < ours else OWN
 
 
@@ -130,35 +132,37 @@ def _parameters(sight: Sight) -> list[Item]:
 
 
 def _entries(sight: Sight) -> list[_Entry]:
-    """Its table, without what it never adds up."""
-    depths = {path: path.count(".") + 1 if path else 0 for path in sight.modules}
-    seen: set[str] = set()
+    """Its table, without what it never adds up.
+
+    A called module stands under the modules around the last of its places; those of them that are
+    not there are put before it, and count as seen where they are called anywhere.
+    """
+    places = {one.path: one.names[-1] for one in sight.trace.modules}
+    first = {name: one.path for one in sight.trace.modules for name in one.names}
+    called = {call.module for call in sight.trace.calls}
     found: list[_Entry] = []
+    seen: set[str] = set()
+    put: set[str] = set()
     current: dict[int, str] = {}
     for call in sight.trace.calls:
         fact = sight.fact(call)
         if fact is None:
             continue
-        depth = depths[fact.path]
-        for around in _around(sight, fact.path):
-            level = depths[around.path]
-            last = found[-1].fact.path if found else None
-            if current.get(level) != around.path and last != around.path:
-                found.append(_Entry(around, level, around.path in seen))
-                seen.add(around.path)
-                current[level] = around.path
+        place = places.get(fact.path, fact.path)
+        parts = place.split(".") if place else []
+        for level in range(1, len(parts)):
+            around = first[".".join(parts[:level])]
+            if current.get(level) != around:
+                again = around in called or around in put
+                found.append(_Entry(sight.modules[around], level, again))
+                put.add(around)
+                current[level] = around
+        depth = len(parts)
         found.append(_Entry(fact, depth, fact.path in seen))
         seen.add(fact.path)
+        current = {level: path for level, path in current.items() if level < depth}
         current[depth] = fact.path
-        current = {level: path for level, path in current.items() if level <= depth}
     return found
-
-
-def _around(sight: Sight, path: str) -> list[ModuleFact]:
-    """The modules around one, outermost first, without the root."""
-    parts = path.split(".")
-    paths = [".".join(parts[:count]) for count in range(1, len(parts))]
-    return [sight.modules[one] for one in paths if one in sight.modules]
 
 
 ENGINE = Engine(
