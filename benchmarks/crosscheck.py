@@ -140,7 +140,8 @@ def main() -> None:
     for name in IMPORTED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    packages = ("torch", "torchvision", *(one.partition(".")[0] for one in IMPORTED), "torchlens")
+    tools = (one.partition(".")[0] for one in IMPORTED)
+    packages = ("torch", "torchvision", *tools, "torchlens")
     facts = describe(packages)
     engines = given.engines.split(",") if given.engines else None
     began = time.perf_counter()

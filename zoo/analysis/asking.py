@@ -64,6 +64,7 @@ def ask(
     timeout: float,
     say: Callable[[str], None] = lambda _: None,
     start: str | None = None,
+    made: nn.Module | None = None,
 ) -> list[Answer]:
     """Ask tools, one after the other.
 
@@ -73,6 +74,7 @@ def ask(
         timeout: Seconds for each.
         say: Is called with the name of the one that is asked.
         start: How processes begin: `fork` or `spawn`; None for what the system does best.
+        made: The model, where it was made before; copies of this process have it.
 
     Returns:
         An answer for each, in their order; what a tool does wrong is in its answer.
@@ -80,7 +82,7 @@ def ask(
     start = start or _best_start()
     here = {one.name: _lacks(one) for one in engines}
     if start == "fork" and not all(here.values()):
-        model = question.make()  # once, for all copies of this process
+        model = made or question.make()  # once, for all copies of this process
         question = replace(question, make=lambda: model)
     answers = []
     for engine in engines:

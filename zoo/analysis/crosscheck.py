@@ -61,7 +61,7 @@ class Answer:
 
 
 def crosscheck(sight: Sight, answers: Sequence[Answer], notes: Iterable[Note] = ()) -> Report:
-    """Compare what tools said with a run.
+    """Compare what tools said with a run, or show where it broke.
 
     Args:
         sight: The run.
@@ -101,11 +101,6 @@ def crosscheck(sight: Sight, answers: Sequence[Answer], notes: Iterable[Note] = 
         (*trace.notes, *said, *uncounted_notes(trace, sight.ops)),
         trace.failure,
     )
-
-
-def broken(sight: Sight) -> Report:
-    """The report of a run that broke: no tool was asked."""
-    return crosscheck(sight, ())
 
 
 def _predicted(sight: Sight, answer: Answer) -> tuple[Prediction | None, list[Note]]:

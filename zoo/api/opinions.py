@@ -64,22 +64,21 @@ def crosscheck(
     chosen = _chosen(engines)
     _check(timeout, options)
     from zoo.analysis import asking
-    from zoo.analysis.crosscheck import broken
     from zoo.analysis.crosscheck import crosscheck as compared
     from zoo.analysis.opinions import Sight
-    from zoo.analysis.tracer.run import unwrapped
     from zoo.analysis.tracer.watching import Watch, facts
 
     subject = Subject(model, inputs, kwargs=kwargs, arguments=arguments)
     watch = Watch()
     trace = subject.trace(watch=watch, progress=progress, **options)
-    sight = Sight(trace, tuple(watch.functions), facts(unwrapped(subject.module)))
     if trace.failure is not None:
-        return shown(broken(sight))
+        return shown(compared(Sight(trace, (), {}), ()))
     question = _question(model, subject, arguments, options.get("batch"))
     held = 0 if isinstance(model, str) else _bytes(trace)
     needed = asking.check_memory(trace, held)
-    answers = asking.ask(chosen, question, timeout, progress or (lambda _: None))
+    made = question.make()
+    sight = Sight(trace, tuple(watch.functions), facts(made))
+    answers = asking.ask(chosen, question, timeout, progress or (lambda _: None), made=made)
     return shown(compared(sight, answers, [_weights_note(needed)]))
 
 
