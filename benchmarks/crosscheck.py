@@ -58,23 +58,19 @@ def markdown(data: Mapping[str, Any]) -> str:
     header = ["tool and quantity", "models", "answered", "equal to zoo", "explained exactly"]
     header += ["explained within 0.1%", "largest unexplained", "seconds"]
     lines = [_line(name, found) for name, found in by_engine.items()]
-    return (
-        "\n\n".join(
-            (
-                "# Second opinions on torchvision's classifiers, explained",
-                head(data["machine"]),
-                f"{data['models']} models, one picture each, in {data['seconds']:,.0f} s.",
-                "## Explained",
-                table(header, lines),
-                "## Not explained",
-                _rest(rows),
-                "## Causes",
-                "What each cause makes of a tool's figure, in percent of zoo's, where it makes most.",
-                table(["tool, quantity and cause", "models", "most", "model"], _causes(rows)),
-            )
-        )
-        + "\n"
-    )
+    parts = [
+        "# Second opinions on torchvision's classifiers, explained",
+        head(data["machine"]),
+        f"{data['models']} models, one picture each, in {data['seconds']:,.0f} s.",
+        "## Explained",
+        table(header, lines),
+        "## Not explained",
+        _rest(rows),
+        "## Causes",
+        "What each cause makes of a tool's figure, in percent of zoo's, where it makes most.",
+        table(["tool, quantity and cause", "models", "most", "model"], _causes(rows)),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def _line(name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -119,7 +115,8 @@ def _causes(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
             if name not in most or abs(part) > abs(most[name][0]):
                 most[name] = part, row["model"]
     return [
-        [name, str(count[name]), f"{part:+.2f}%", model] for name, (part, model) in most.items()
+        [name, str(count[name]), f"{part:+.2f}%", model]
+        for name, (part, model) in sorted(most.items())
     ]
 
 

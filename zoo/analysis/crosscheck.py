@@ -27,15 +27,16 @@ COLUMNS = (
     Column("quantity", "", "What is compared: `macs` or `parameters`."),
     Column("status", "", "ok, differs, crashed, missing (not installed) or timed out."),
     Column("unit", "", "What its own figure is in: FLOP is two for each MAC, halved in `theirs`."),
-    Column("said", "", "What the tool said, in its own unit."),
-    Column("theirs", "1", "The same, in multiply-accumulates or parameters."),
+    Column("said", "", "What the tool said, in that unit."),
+    Column("printed", "", "What it prints, where it prints the figure itself."),
+    Column("theirs", "1", "What it said, in multiply-accumulates or parameters."),
     Column("ours", "1", "What zoo says."),
     Column("difference", "1", "Theirs less ours."),
     Column("percent", "%", "The difference in percent of ours."),
-    Column("causes", "", "Why, and how much of the difference each cause makes."),
     Column("unexplained", "1", "What of the difference the tool's rule does not give."),
     Column("unexplained_percent", "%", "The same in percent of ours."),
     Column("unexplained_in", "", "Modules whose own figures differ from the rule's."),
+    Column("causes", "", "Why, and how much of the difference each cause makes."),
     Column("counts", "", "What the tool's figure counts."),
     Column("reason", "", "Why there is no figure."),
     Column("seconds", "s", "How long the tool took."),
@@ -115,11 +116,31 @@ def _predicted(sight: Sight, answer: Answer) -> tuple[Prediction | None, list[No
         return None, [Note("warning", "broken-rule", text + "of its figure is explained.")]
 
 
+def weights_note(needed: int) -> Note:
+    """How other tools ran.
+
+    Args:
+        needed: Bytes that they need.
+
+    Returns:
+        A note for the report.
+    """
+    text = (
+        f"other tools computed the model on real weights, which takes {needed / 1e6:,.0f} MB of "
+        "memory; zoo needs none. They ran in eval mode, without gradients and without torch's "
+        "fast path of attention, on one thread each."
+    )
+    return Note("info", "real-weights", text)
+
+
 def _not_answered(answer: Answer) -> Iterable[Note]:
-    if answer.status != "answered":
-        text = f"{answer.engine.name}: {answer.reason}"
-        code = f"engine-{answer.status.replace(' ', '-')}"
-        yield Note("info" if answer.status == "missing" else "warning", code, text)
+    text = f"{answer.engine.name}: {answer.reason}"
+    if answer.status == "missing":
+        yield Note("info", "engine-missing", text)
+    elif answer.status == "crashed":
+        yield Note("warning", "engine-crashed", text)
+    elif answer.status == "timed out":
+        yield Note("warning", "engine-timed-out", text)
 
 
 def _rows(sight: Sight, answer: Answer, predicted: Prediction | None) -> list[Row]:
@@ -132,8 +153,9 @@ def _rows(sight: Sight, answer: Answer, predicted: Prediction | None) -> list[Ro
     if figure is not None:
         theirs = _whole(figure / 2 if flops else figure)
         items = predicted.macs if predicted is not None else None
-        said = opinion.printed or f"{_whole(figure):,} {engine.unit}"
+        said = f"{_whole(figure):,} {engine.unit}"
         row = _compared(answer, "macs", said, theirs, sight.macs, items)
+        row = {**row, "printed": opinion.printed or None}
         if row["unexplained"] and predicted is not None:
             places = _places(opinion.by_module, predicted.macs, 2 if flops else 1)
             row = {**row, "unexplained_in": places}

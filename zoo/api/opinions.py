@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from zoo.analysis.asking import Question
     from zoo.analysis.opinions import Engine
     from zoo.analysis.records import Trace
-    from zoo.analysis.report import Note
 
 TIMEOUT = 120.0
 """Seconds for each tool unless told."""
@@ -65,6 +64,7 @@ def crosscheck(
     _check(timeout, options)
     from zoo.analysis import asking
     from zoo.analysis.crosscheck import crosscheck as compared
+    from zoo.analysis.crosscheck import weights_note
     from zoo.analysis.opinions import Sight
     from zoo.analysis.tracer.watching import Watch, facts
 
@@ -79,7 +79,7 @@ def crosscheck(
     made = question.make()
     sight = Sight(trace, tuple(watch.functions), facts(made))
     answers = asking.ask(chosen, question, timeout, progress or (lambda _: None), made=made)
-    return shown(compared(sight, answers, [_weights_note(needed)]))
+    return shown(compared(sight, answers, [weights_note(needed)]))
 
 
 def _chosen(names: Sequence[str | Engine] | None) -> list[Engine]:
@@ -143,14 +143,3 @@ def _same(model: nn.Module) -> nn.Module:
 def _bytes(trace: Trace) -> int:
     parameters = sum(one.spec.nbytes for one in trace.parameters)
     return parameters + sum(one.spec.nbytes for one in trace.buffers)
-
-
-def _weights_note(needed: int) -> Note:
-    from zoo.analysis.report import Note
-
-    text = (
-        f"other tools computed the model on real weights, which takes {needed / 1e6:,.0f} MB of "
-        "memory; zoo needs none. They ran in eval mode, without gradients and without torch's "
-        "fast path of attention, one thread each."
-    )
-    return Note("info", "real-weights", text)

@@ -60,7 +60,7 @@ def _name(func: Any) -> str:
     if known is None:
         owner = getattr(func, "__module__", None) or "torch"
         known = f"{owner}.{getattr(func, '__qualname__', type(func).__name__)}"
-    return known.replace("torch._VariableFunctionsClass.", "torch.")
+    return str(known).replace("torch._VariableFunctionsClass.", "torch.")
 
 
 class _Watched(DeviceMode):
