@@ -117,6 +117,21 @@ class Decoder(nn.Module):
         return F.interpolate(self.steps(x), scale_factor=2)
 
 
+class Pyramid(nn.Module):
+    """Two lists of modules that are called in turn, on a list of pictures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.ModuleList(nn.Sequential(nn.Conv2d(3, 4, 1)) for _ in range(3))
+        self.outer = nn.ModuleList(nn.Sequential(nn.Conv2d(4, 4, 3)) for _ in range(3))
+        self.spare = nn.ModuleList([nn.Linear(2, 2)])
+
+    def forward(self, pictures: list[Tensor]) -> Tensor:
+        x = torch.stack(pictures)
+        steps = zip(self.inner, self.outer, strict=True)
+        return torch.stack([outer(inner(x)) for inner, outer in steps])
+
+
 class Normed(nn.Module):
     """A weight that is computed from parameters, and a padding in words."""
 
@@ -162,6 +177,7 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[Any, ...]]] = {
     "cells": (Cells, ((2, 8),)),
     "decoder": (Decoder, ((2, 8, 5, 5),)),
     "normed": (Normed, ((2, 6, 8),)),
+    "pyramid": (Pyramid, ([(3, 9, 9), (3, 9, 9)],)),
     "frozen": (frozen, ("2,5:int64",)),
     "linear": (lambda: nn.Linear(64, 64), ((2, 100, 64),)),
     "transformer": (lambda: nn.Transformer(32, 4, 1, 1, 64, batch_first=True), ((2, 9, 32),) * 2),

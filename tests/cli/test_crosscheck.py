@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cli.running import zoo
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ROW = (
     "engine quantity status unit said theirs ours difference percent unexplained "
@@ -39,7 +42,9 @@ def test_json_is_the_contract() -> None:
 
 def test_the_table_says_what_makes_the_difference(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(
-        "from torch import nn\ndef net():\n    return nn.Sequential(nn.Linear(8, 4), nn.LayerNorm(4))\n"
+        "from torch import nn\n"
+        "def net():\n"
+        "    return nn.Sequential(nn.Linear(8, 4), nn.LayerNorm(4))\n"
     )
     net = f"{tmp_path}/net.py:net"
     done = zoo("crosscheck", net, "--input", "2,3,8", "--engine", "torchinfo")

@@ -149,7 +149,7 @@ def _rows(sight: Sight, answer: Answer, predicted: Prediction | None) -> list[Ro
         return [_row(answer, "macs", status=answer.status, ours=sight.macs)]
     flops = engine.unit == "FLOP"
     figure = opinion.flops if flops else opinion.macs
-    found = []
+    found: list[Row] = []
     if figure is not None:
         theirs = _whole(figure / 2 if flops else figure)
         items = predicted.macs if predicted is not None else None

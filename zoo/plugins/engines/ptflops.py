@@ -18,7 +18,6 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from zoo.analysis.opinions import UNSEEN, Engine, Item, Opinion, Prediction
-from zoo.analysis.records import TensorSpec
 from zoo.plugins.engines.counting import (
     ACTIVATIONS,
     BIASES,
@@ -339,10 +338,14 @@ def _unseen(sight: Sight, inside: set[int]) -> list[Item]:
 
 
 def _batch(sight: Sight) -> int:
-    """The length by which it divides: that of the first input where it is given in its place."""
-    inputs = sight.trace.inputs
-    alone = len(inputs) == 1 and isinstance(inputs[0].spec, TensorSpec)
-    return (inputs[0].spec.shape or (1,))[0] if alone else 1
+    """The length by which it divides: that of the input, where one is given in its place."""
+    names = [one.name for one in sight.trace.inputs]
+    stems = {name.partition(".")[0].partition("[")[0] for name in names}
+    if len(stems) != 1 or any("." in name.partition("[")[0] for name in names):
+        return 1  # all are given by name
+    if "[" in names[0]:
+        return len({name.partition("[")[2].partition("]")[0] for name in names})
+    return (sight.trace.inputs[0].spec.shape or (1,))[0]
 
 
 ENGINE = Engine(

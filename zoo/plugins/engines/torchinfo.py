@@ -7,7 +7,8 @@ holds one of these words (recurrent layers). What is no module without others in
 parameters, counts as 0: attention, and the whole of `nn.MultiheadAttention`.
 
 Its parameters are those of such modules, and of others what is left without the modules that were
-called inside. So a tensor that two modules share is counted in both.
+called inside. So a tensor that two modules share is counted in both. Lists of modules have a line
+before anything runs, and another one where a module inside is called.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from zoo.analysis.records import ModuleCall
 
 ONCE = "one row for each element of the batch"
+TIED = "tied parameters, in each module"
+LEFT_OUT = "modules in lists that are not called one after the other"
+LISTS = frozenset(f"torch.nn.modules.container.{name}" for name in ("ModuleList", "ParameterList"))
+"""Modules that have a line before anything runs."""
 
 
 def run(model: Any, inputs: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Opinion:
@@ -86,83 +91,82 @@ def _cause(call: ModuleCall, theirs: int, ours: int) -> str:
     return ONCE if theirs < ours else OWN
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Entry:
-    """A line of its table."""
+    """What it knows of a module; the same one may stand in several lines of its table."""
 
     fact: ModuleFact
     """The module."""
     depth: int
-    """How deep its path is."""
-    again: bool
-    """Whether an earlier line is of the same module."""
-    left: int = 0
-    """Parameters without those of the lines below."""
+    """How deep the last of its places is."""
+    again: bool = False
+    """Whether another line is of the same module: then it is left out of all sums."""
     below: list[_Entry] = field(default_factory=list)
     """Lines that it takes to be inside."""
+    left: int | None = None
+    """Parameters without those of the lines below; None before that is known."""
+
+    def counted(self) -> int:
+        """What it adds to the sum of the lines around it."""
+        if not self.fact.children:
+            return self.fact.elements
+        if self.left is None:
+            inside = (one for one in self.below if not one.again)
+            self.left = self.fact.elements - sum(one.counted() for one in inside)
+        return self.left
 
 
 def _parameters(sight: Sight) -> list[Item]:
-    """Lines in the order of the calls, with the modules around a called one put before it."""
-    entries = _entries(sight)
-    for number, entry in enumerate(entries):
-        for other in entries[number + 1 :]:
+    """Every parameter, and what is counted more often or not at all."""
+    lines = _lines(sight)
+    for number, entry in enumerate(lines):
+        entry.below = []  # of a module in several lines the last one counts
+        for other in lines[number + 1 :]:
             if other.depth <= entry.depth:
                 break
             entry.below.append(other)
-    for entry in reversed(entries):
-        inside = sum(
-            one.left if one.fact.children else one.fact.elements
-            for one in entry.below
-            if not one.again
-        )
-        entry.left = entry.fact.elements - inside
-    theirs = sum(
-        max(one.left if one.fact.children else one.fact.elements, 0)
-        for one in entries
-        if not one.again
-    )
+    theirs = sum(max(one.counted(), 0) for one in lines if not one.again)
     parameters = sight.trace.parameters
     items = [Item(AGREED, one.spec.numel, one.spec.numel, one.names[0]) for one in parameters]
     more = theirs - sum(one.spec.numel for one in parameters)
     if more:
         tied = [one.names[0] for one in parameters if len(one.names) > 1]
-        items.append(Item("tied parameters, in each module", more, 0, ", ".join(tied)))
+        items.append(Item(TIED if more > 0 else LEFT_OUT, more, 0, ", ".join(tied)))
     return items
 
 
-def _entries(sight: Sight) -> list[_Entry]:
-    """Its table, without what it never adds up.
-
-    A called module stands under the modules around the last of its places; those of them that are
-    not there are put before it, and count as seen where they are called anywhere.
-    """
+def _lines(sight: Sight) -> list[_Entry]:
+    """Its table: lists of modules, then the calls, with the modules around each put before it."""
     places = {one.path: one.names[-1] for one in sight.trace.modules}
     first = {name: one.path for one in sight.trace.modules for name in one.names}
-    called = {call.module for call in sight.trace.calls}
-    found: list[_Entry] = []
-    seen: set[str] = set()
-    put: set[str] = set()
-    current: dict[int, str] = {}
+    around = {path: _Entry(fact, _depth(places[path])) for path, fact in sight.modules.items()}
+    lists = [path for path, fact in sight.modules.items() if fact.kind in LISTS]
+    seen = set(lists)
+    begun = [around[path] for path in lists]
     for call in sight.trace.calls:
         fact = sight.fact(call)
-        if fact is None:
-            continue
-        place = places.get(fact.path, fact.path)
-        parts = place.split(".") if place else []
-        for level in range(1, len(parts)):
-            around = first[".".join(parts[:level])]
-            if current.get(level) != around:
-                again = around in called or around in put
-                found.append(_Entry(sight.modules[around], level, again))
-                put.add(around)
-                current[level] = around
-        depth = len(parts)
-        found.append(_Entry(fact, depth, fact.path in seen))
-        seen.add(fact.path)
-        current = {level: path for level, path in current.items() if level < depth}
-        current[depth] = fact.path
-    return found
+        if fact is not None:
+            begun.append(_Entry(fact, _depth(places[fact.path]), fact.path in seen))
+            seen.add(fact.path)
+    lines: list[_Entry] = []
+    current: dict[int, str] = {}
+    for entry in begun:
+        parts = places[entry.fact.path].split(".")
+        for level in range(1, entry.depth):
+            other = around[first[".".join(parts[:level])]]
+            if current.get(level) != other.fact.path and not (lines and lines[-1] is other):
+                other.again = other.again or other.fact.path in seen
+                seen.add(other.fact.path)
+                lines.append(other)
+                current[level] = other.fact.path
+        lines.append(entry)
+        current = {level: path for level, path in current.items() if level < entry.depth}
+        current[entry.depth] = entry.fact.path
+    return lines
+
+
+def _depth(place: str) -> int:
+    return place.count(".") + 1 if place else 0
 
 
 ENGINE = Engine(
