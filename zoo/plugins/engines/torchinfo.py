@@ -7,8 +7,7 @@ holds one of these words (recurrent layers). What is no module without others in
 parameters, counts as 0: attention, and the whole of `nn.MultiheadAttention`.
 
 Its parameters are those of such modules, and of others what is left without the modules that were
-called inside. So a tensor that two modules share is counted in both. Lists of modules have a line
-before anything runs, and another one where a module inside is called.
+called inside. So a tensor that two modules share is counted in both.
 """
 
 from __future__ import annotations
@@ -28,9 +27,7 @@ if TYPE_CHECKING:
 
 ONCE = "one row for each element of the batch"
 TIED = "tied parameters, in each module"
-LEFT_OUT = "modules in lists that are not called one after the other"
-LISTS = frozenset(f"torch.nn.modules.container.{name}" for name in ("ModuleList", "ParameterList"))
-"""Modules that have a line before anything runs."""
+LEFT_OUT = "modules that are not called one after the other"
 
 
 def run(model: Any, inputs: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Opinion:
@@ -136,13 +133,12 @@ def _parameters(sight: Sight) -> list[Item]:
 
 
 def _lines(sight: Sight) -> list[_Entry]:
-    """Its table: lists of modules, then the calls, with the modules around each put before it."""
+    """Its table: the calls, with the modules around each that are not there put before it."""
     places = {one.path: one.names[-1] for one in sight.trace.modules}
     first = {name: one.path for one in sight.trace.modules for name in one.names}
     around = {path: _Entry(fact, _depth(places[path])) for path, fact in sight.modules.items()}
-    lists = [path for path, fact in sight.modules.items() if fact.kind in LISTS]
-    seen = set(lists)
-    begun = [around[path] for path in lists]
+    seen: set[str] = set()
+    begun = []
     for call in sight.trace.calls:
         fact = sight.fact(call)
         if fact is not None:
