@@ -126,7 +126,7 @@ def weights_note(needed: int) -> Note:
         A note for the report.
     """
     text = (
-        f"other tools computed the model on real weights, which takes {needed / 1e6:,.0f} MB of "
+        f"other tools computed the model on real weights, which takes {needed / 1e6:,.1f} MB of "
         "memory; zoo needs none. They ran in eval mode, without gradients and without torch's "
         "fast path of attention, on one thread each."
     )

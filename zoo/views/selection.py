@@ -39,8 +39,8 @@ ONLY_OF_STEPS = (
 """Figures of `flops` that text leaves out where a forward pass alone ran."""
 USUAL = {
     "crosscheck": (
-        *("engine", "quantity", "status", "unit", "theirs", "difference", "percent"),
-        *("unexplained", "causes"),
+        *("engine", "quantity", "unit", "theirs", "difference", "percent", "unexplained"),
+        *("causes", "status"),
     ),
     "devices": (
         *("name", "memory_bytes", "usable_bytes", "bandwidth", "fp32", "fp16", "bf16"),
