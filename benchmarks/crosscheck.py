@@ -1,6 +1,6 @@
 """Does `zoo crosscheck` explain what other tools say of every torchvision classifier?
 
-    python benchmarks/crosscheck.py [--models a,b] [--engines a,b] [--timeout S]
+    python benchmarks/crosscheck.py [--models a,b] [--engines a,b] [--timeout S] [--output F]
 
 Each model is built once, with its weights, and run on one picture; each tool is asked in a process
 of its own. The results go to `benchmarks/results/crosscheck.json` and `crosscheck.md`: for each
@@ -17,6 +17,7 @@ import os
 import time
 import warnings
 from collections import defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from machine import describe, head
@@ -127,6 +128,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--models", default=",".join(names), metavar="A,B")
     parser.add_argument("--engines", default=None, metavar="A,B")
     parser.add_argument("--timeout", type=float, default=180.0, metavar="S")
+    parser.add_argument("--output", type=Path, default=RESULTS, metavar="FOLDER")
     return parser.parse_args()
 
 
@@ -157,7 +159,7 @@ def main() -> None:
         "seconds": time.perf_counter() - began,
         "rows": rows,
     }
-    write(RESULTS, "crosscheck", data, markdown(data))
+    write(given.output, "crosscheck", data, markdown(data))
 
 
 if __name__ == "__main__":
