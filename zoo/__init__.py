@@ -16,8 +16,10 @@ __version__ = "0.1.0"
 _HOME = {
     "Cost": "zoo.analysis.records",
     "Device": "zoo.analysis.devices",
+    "Engine": "zoo.analysis.opinions",
     "Link": "zoo.analysis.devices",
     "ModelCard": "zoo.catalog.card",
+    "Opinion": "zoo.analysis.opinions",
     "Report": "zoo.api",
     "TensorSpec": "zoo.analysis.records",
     "Trace": "zoo.analysis.records",
@@ -25,6 +27,7 @@ _HOME = {
     "check": "zoo.api",
     "compare": "zoo.api",
     "create": "zoo.api",
+    "crosscheck": "zoo.api",
     "device": "zoo.api",
     "devices": "zoo.api",
     "doctor": "zoo.api",
@@ -46,12 +49,14 @@ _HOME = {
 
 if TYPE_CHECKING:
     from zoo.analysis.devices import Device, Link
+    from zoo.analysis.opinions import Engine, Opinion
     from zoo.analysis.records import Cost, TensorSpec, Trace
     from zoo.api import (
         Report,
         check,
         compare,
         create,
+        crosscheck,
         device,
         devices,
         doctor,
@@ -76,8 +81,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Cost",
     "Device",
+    "Engine",
     "Link",
     "ModelCard",
+    "Opinion",
     "Report",
     "TensorSpec",
     "Trace",
@@ -85,6 +92,7 @@ __all__ = [
     "check",
     "compare",
     "create",
+    "crosscheck",
     "device",
     "devices",
     "doctor",

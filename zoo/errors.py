@@ -20,6 +20,8 @@
     |- UnknownDevice         no device of that name
     |- DuplicateDevice       two devices claim one name
     |- BadBudget             a memory size that cannot be read, or is not known
+    |- UnknownEngine         no second opinion of that name
+    |- TooLarge              a model whose weights do not fit into this machine's memory
     |- MissingDependency     an optional package that is not installed
     `- FormulaError          a cost formula that raised or returned rubbish
 
@@ -219,6 +221,26 @@ class BadBudget(ZooError):
     def __init__(self, given: object, reason: str, hint: str) -> None:
         self.given, self.reason, self.hint = given, reason, hint
         super().__init__(f"memory {given!r}: {reason}. {hint}")
+
+
+class UnknownEngine(ZooError):
+    """No engine is called so."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name, self.known = name, tuple(known)
+        hint = did_you_mean(name, self.known, f"Known: {', '.join(self.known)}.")
+        super().__init__(f"no engine is called {name!r}. {hint}")
+
+
+class TooLarge(ZooError):
+    """A model that other tools would have to compute, and that this machine cannot hold."""
+
+    def __init__(self, model: str, needed: int, free: int) -> None:
+        self.model, self.needed, self.free = model, needed, free
+        super().__init__(
+            f"other tools compute {model} on real weights, which takes {needed / 1e9:,.1f} GB; "
+            f"{free / 1e9:,.1f} GB are free. Try a smaller input, or `zoo flops`, which needs none."
+        )
 
 
 class MissingDependency(ZooError):

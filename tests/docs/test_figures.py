@@ -34,6 +34,18 @@ def test_errors_of_the_peers() -> None:
     assert set(measured["zoo"]) == {"exact"}
 
 
+def test_what_crosscheck_explains() -> None:
+    """The page's table is that of the results, in which nothing above 0.1% is left."""
+    shown = rows("docs/explanation/why-tools-disagree.md", "## How causes are computed")
+    measured = rows("benchmarks/results/crosscheck.md", "## Explained")
+    assert shown == {name: cells[: len(shown[name])] for name, cells in measured.items()}
+    found = json.loads((ROOT / "benchmarks/results/crosscheck.json").read_text())["rows"]
+    required = [one for one in found if one["engine"] in ("torchinfo", "fvcore", "FlopCounterMode")]
+    assert len({one["model"] for one in required}) == 80
+    assert len(required) == 80 * 5
+    assert all(abs(one["unexplained_percent"]) <= 0.1 for one in required)
+
+
 PUBLISHED = "benchmarks/results/published_memory"
 MEMORY = "docs/explanation/predicted-and-measured-memory.md"
 

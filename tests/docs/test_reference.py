@@ -322,3 +322,18 @@ def test_all_detectors_are_documented() -> None:
 
     named = first_cells((DOCS / "explanation" / "detectors.md").read_text())
     assert sorted(named) == sorted({one.model for one in published() if one.family == "detection"})
+
+
+def test_columns_and_totals_of_a_crosscheck_are_documented() -> None:
+    found = zoo.crosscheck("lenet", engines=["FlopCounterMode"])
+    columns, totals = tables(sections(page("report.md"))["zoo crosscheck"])
+    documented = [(plain(name), unit, plain(meaning)) for name, unit, meaning in columns[1:]]
+    assert documented == [(one.name, one.unit, plain(one.meaning)) for one in found.columns]
+    assert [plain(row[0]) for row in totals[1:]] == list(found.totals)
+
+
+@pytest.mark.parametrize(
+    ("heading", "record"), [("zoo.Engine", zoo.Engine), ("zoo.Opinion", zoo.Opinion)]
+)
+def test_every_field_of_an_engine_is_documented(heading: str, record: type) -> None:
+    assert first_cells(sections(page("python.md"))[heading]) == [one.name for one in fields(record)]

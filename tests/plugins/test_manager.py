@@ -431,6 +431,7 @@ def test_zoo_s_own_plugins_are_well() -> None:
     assert [(one.name, one.models, one.errors) for one in own] == [
         ("book", 20, ()),
         ("devices", 0, ()),
+        ("engines", 0, ()),
         ("llms", 19, ()),
         ("torchvision", 121, ()),
     ]

@@ -18,6 +18,7 @@ _HOME = {
     "check": "checking",
     "compare": "comparing",
     "create": "models",
+    "crosscheck": "opinions",
     "device": "hardware",
     "devices": "hardware",
     "doctor": "plugins",
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from zoo.api.hardware import budget, device, devices
     from zoo.api.models import create, info, list_models, read_settings
     from zoo.api.moving import transfers
+    from zoo.api.opinions import crosscheck
     from zoo.api.peak import memory
     from zoo.api.plugins import doctor, list_plugins, plugin_commands
     from zoo.api.run import load_trace, save_trace, trace
@@ -58,6 +60,7 @@ __all__ = [
     "check",
     "compare",
     "create",
+    "crosscheck",
     "device",
     "devices",
     "doctor",

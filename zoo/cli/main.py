@@ -16,6 +16,7 @@ from zoo.errors import ZooError, did_you_mean
 COMMANDS = {
     "check": "zoo.cli.check:check",
     "compare": "zoo.cli.compare:compare",
+    "crosscheck": "zoo.cli.crosscheck:crosscheck",
     "devices": "zoo.cli.devices:devices",
     "doctor": "zoo.cli.doctor:doctor",
     "flops": "zoo.cli.flops:flops",

@@ -118,11 +118,12 @@ class Progress:
     def __init__(self, what: str) -> None:
         self.what, self.shown = what, False
 
-    def __call__(self, operators: int) -> None:
-        """Say how many operators ran."""
-        if operators and sys.stderr.isatty():
+    def __call__(self, done: int | str) -> None:
+        """Say how many operators ran, or who is asked now."""
+        if done and sys.stderr.isatty():
             self.shown = True
-            click.echo(f"\r{self.what}: {operators:,} operators", nl=False, err=True)
+            said = f"{done:,} operators" if isinstance(done, int) else f"asking {done}"
+            click.echo(f"\r\033[K{self.what}: {said}", nl=False, err=True)
 
     def done(self) -> None:
         """Clear the line."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from zoo.analysis.costs.base import CostFormula
     from zoo.analysis.devices import Device
+    from zoo.analysis.opinions import Engine
     from zoo.catalog.card import ModelCard
 
 PROJECT = "zoo"
@@ -64,6 +65,19 @@ def zoo_devices() -> Iterable[Device]:
     a source. A device any of whose names another one has already is refused, and the error names
     both owners. Must not import torch, and must not look at the machine: the answer is the same on
     all of them.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def zoo_engines() -> Iterable[Engine]:
+    """Other tools that count, as second opinions for `zoo crosscheck`.
+
+    Called once per manager, when second opinions are asked for. Returns `zoo.Engine` records: how
+    a tool is asked, and the rule by which it counts. A name that another engine has already,
+    whatever its case, is refused. Must not import torch or the tool: `Engine.run` does, in a
+    process of its own, and may do to the model what it likes. `Engine.rule` gets a run and no
+    model.
     """
     raise NotImplementedError
 

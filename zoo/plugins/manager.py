@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from zoo.analysis.costs.base import CostFormula
     from zoo.analysis.devices import Devices
+    from zoo.analysis.opinions import Engine
 
 OWN = "zoo.plugins."
 """Where zoo's own plugins are; no other may take their names."""
@@ -135,6 +136,7 @@ class Manager:
         self._costs: Mapping[str, CostFormula] | None = None
         self._commands: Mapping[str, click.Command] | None = None
         self._devices: Devices | None = None
+        self._engines: Mapping[str, Engine] | None = None
 
     def load(self, entry_point: EntryPoint) -> None:
         """Import a distribution's plugin and take it in."""
@@ -195,7 +197,7 @@ class Manager:
 
     def plugins(self) -> tuple[PluginInfo, ...]:
         """All plugins with what is wrong with them. Asks each everything it can be asked."""
-        self.catalog(), self.costs(), self.commands(), self.devices()
+        self.catalog(), self.costs(), self.commands(), self.devices(), self.engines()
         return tuple(self._info(one) for one in self._loaded)
 
     def catalog(self) -> Catalog:
@@ -282,6 +284,24 @@ class Manager:
                     else:
                         one.devices += 1
         return self._devices
+
+    def engines(self) -> Mapping[str, Engine]:
+        """Second opinions of all plugins, by name."""
+        if self._engines is None:
+            from zoo.plugins.engine_checks import engine_fault
+
+            found: dict[str, Engine] = {}
+            owners: dict[str, str] = {}
+            for one, where, engines in self._answers("zoo_engines"):
+                for engine in self._items(one, "zoo_engines", where, engines):
+                    wrong = engine_fault(engine, owners)
+                    if wrong is not None:
+                        one.errors.append(f"zoo_engines: {wrong} ({where})")
+                        continue
+                    found[engine.name] = engine
+                    owners[engine.name.lower()] = one.name
+            self._engines = MappingProxyType(found)
+        return self._engines
 
     def _answers(self, hook: str) -> Iterator[tuple[_Loaded, str, Any]]:
         """(plugin, `file:line` of its hook, what the hook returned) of those that answer."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NARROWEST = 20
 """Cells that a terminal is taken to have at least."""
-EXTRA = ("activation_bytes", "pointwise_flops", "output_shape")
+EXTRA = ("activation_bytes", "pointwise_flops", "output_shape", "unit", "percent", "theirs")
 """Columns that are left out first, in this order; then the last ones, and the sorted one last."""
 ONE_LINE = frozenset({"list"})
 """Tables for looking over: long words are cut there; in others they are wrapped."""

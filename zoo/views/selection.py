@@ -41,6 +41,10 @@ _MODELS = "abcdefghijklmnopqrstuvwxyz"
 _SIDE_BY_SIDE = ("parameters", "macs", "activation_bytes")
 USUAL = {
     "compare": ("change", *(f"{one}_{name}" for name in _SIDE_BY_SIDE for one in _MODELS)),
+    "crosscheck": (
+        *("engine", "quantity", "unit", "theirs", "difference", "percent", "unexplained"),
+        *("causes", "status"),
+    ),
     "devices": (
         *("name", "memory_bytes", "usable_bytes", "bandwidth", "fp32", "fp16", "bf16"),
         "confidence",

@@ -78,8 +78,13 @@ def words(value: Any) -> str:
         return "yes" if value else "no"
     if value is None:
         return "not known"
+    if isinstance(value, Mapping) and "cause" in value:
+        sign = "+" if value["amount"] > 0 else ""
+        return f"{value['cause']} {sign}{figure(value['amount'])}"
     if isinstance(value, Mapping):
         return ", ".join(f"{key}={words(part)}" for key, part in value.items())
+    if isinstance(value, (list, tuple)) and any(isinstance(part, Mapping) for part in value):
+        return "; ".join(map(words, value))
     return brief(value) if isinstance(value, (list, tuple)) else str(value)
 
 

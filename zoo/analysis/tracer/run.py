@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from zoo.analysis.tracer.ledger import Ledger
+    from zoo.analysis.tracer.watching import Watch
 
 
 def run(  # noqa: PLR0913 - each is an argument of zoo.trace
@@ -63,6 +64,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
     plugin_formulas: Mapping[str, CostFormula] | None = None,
     hints: Mapping[str, float] | None = None,
     progress: Callable[[int], None] | None = None,
+    watch: Watch | None = None,
 ) -> Trace:
     """Run `model` forward on tensors without data, or take a step of its training.
 
@@ -85,6 +87,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
             its operator counts as unknown.
         hints: What data-dependent operations find, by operation or by `file:line`.
         progress: Is called now and then with the number of operators so far.
+        watch: Writes down the functions of torch's that are called.
 
     Returns:
         The trace.
@@ -114,7 +117,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
         with borrowed(model, training=training, dtype=cast, device=place):
             _there_before(recorder.ledger, place, model, args, options)
             before = Before(recorder.paths.modules) if place != "cpu" else None
-            taken, error = _taken(model, args, options, recorder, mode, step, autocast)
+            taken, error = _taken(model, args, options, recorder, mode, step, autocast, watch)
             trace = _written(model, args, options, recorder, answers, error)
             if before is not None and recorder.transfers and before.changed():
                 later = None
@@ -168,6 +171,7 @@ def _taken(
     mode: BlankMode,
     training: Training | None,
     autocast: torch.dtype | None,
+    watch: Watch | None = None,
 ) -> tuple[TrainingStep | None, BaseException | None]:
     """Run the model; returns the training step, which holds what outlives it, and an error."""
     error: BaseException | None = None
@@ -180,7 +184,8 @@ def _taken(
         stack.enter_context(_eagerly())
         recorder.attach(mode, stack)
         try:
-            with answered(mode), mode, DeviceMode(mode):
+            seen = watch.mode(mode, recorder) if watch else DeviceMode(mode)
+            with answered(mode), mode, seen:
                 if training is None:
                     with casting(mode.device, autocast):
                         recorder.call(model, args, options)
