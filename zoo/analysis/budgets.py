@@ -260,7 +260,7 @@ def _waits(trace: Trace) -> Found:
     if place_of(trace).partition(":")[0] == "cpu":
         reason = "the run took place on the CPU, where the host waits for nothing"
         raise OptionError("no-host-sync", reason, "Run it on device cuda.")
-    every = (one for one in trace.transfers if getattr(one, "when", None) != "first step")
+    every = (one for one in trace.transfers if one.when != "first step")
     waits = [one for one in every if one.blocking]
     places: Counter[str] = Counter()
     for one in waits:
