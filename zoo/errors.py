@@ -13,6 +13,7 @@
     |- StepError             a training step that cannot be made
     |  `- NothingToTrain     no gradient reaches a parameter
     |- PlanError             a plan to freeze that cannot be made
+    |- ExpressionError       a formula that cannot be read, or has no value there
     |- UnknownColumn         a column that no report has
     |- BadFormat             a format that no view writes
     |- OutputError           a file that cannot be written
@@ -153,6 +154,14 @@ class PlanError(ZooError):
     """A plan to freeze that cannot be made."""
 
     def __init__(self, what: str, reason: str, hint: str) -> None:
+        self.what, self.reason, self.hint = what, reason, hint
+        super().__init__(f"{what}: {reason}. {hint}")
+
+
+class ExpressionError(ZooError):
+    """A formula that cannot be read, or that has no value where it was asked for."""
+
+    def __init__(self, what: str, reason: str, hint: str = "See `zoo formula --help`.") -> None:
         self.what, self.reason, self.hint = what, reason, hint
         super().__init__(f"{what}: {reason}. {hint}")
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from zoo.analysis.tracer.ledger import Ledger
+    from zoo.analysis.tracer.symbolic import Session
 
 
 def run(  # noqa: PLR0913 - each is an argument of zoo.trace
@@ -60,6 +61,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
     plugin_formulas: Mapping[str, CostFormula] | None = None,
     hints: Mapping[str, float] | None = None,
     progress: Callable[[int], None] | None = None,
+    session: Session | None = None,
 ) -> Trace:
     """Run `model` forward on tensors without data, or take a step of its training.
 
@@ -82,6 +84,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
             its operator counts as unknown.
         hints: What data-dependent operations find, by operation or by `file:line`.
         progress: Is called now and then with the number of operators so far.
+        session: Open dims of the inputs, which are blank tensors then.
 
     Returns:
         The trace.
@@ -106,8 +109,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
 
     def attempt() -> tuple[Trace, BaseException | None]:
         answers = Hints(hints)
-        recorder = Recorder(model, costs, progress)
-        mode = BlankMode(answers, recorder, place)
+        recorder, mode = _watchers(model, costs, progress, answers, place, session)
         with borrowed(model, training=training, dtype=cast, device=place):
             _there_before(recorder.ledger, place, model, args, options)
             taken, error = _taken(model, args, options, recorder, mode, step, autocast)
@@ -120,6 +122,24 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
         if type(error).__module__.startswith("torch._dynamo"):
             trace, _ = attempt()  # now that torch._dynamo is loaded, `_eagerly` can turn it off
     return trace
+
+
+def _watchers(
+    model: nn.Module,
+    costs: Formulas,
+    progress: Callable[[int], None] | None,
+    answers: Hints,
+    place: str,
+    session: Session | None,
+) -> tuple[Recorder, BlankMode]:
+    """What writes a run down, and the mode that it runs in."""
+    if session is None:
+        recorder = Recorder(model, costs, progress)
+        return recorder, BlankMode(answers, recorder, place)
+    from zoo.analysis.tracer.symbolic_run import SymbolicMode, SymbolicRecorder
+
+    recorder = SymbolicRecorder(session, model, costs, progress)
+    return recorder, SymbolicMode(answers, recorder, place)
 
 
 @contextmanager

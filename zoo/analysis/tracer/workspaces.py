@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, prod
+from math import prod
 from types import MappingProxyType
 from typing import Any
 
@@ -85,7 +85,7 @@ class Workspaces:
         _, formula, defaults = known
         if formula is None:
             return 0
-        return int(formula(self._setting, [*args, *defaults[len(args) :]], outputs))
+        return formula(self._setting, [*args, *defaults[len(args) :]], outputs)
 
     def _formula(self, func: Any) -> tuple[Formula | None, Sequence[Any]]:
         """An operator's formula, and the defaults of its positional arguments."""
@@ -106,7 +106,7 @@ def _copied(*tensors: Tensor | None) -> int:
 
 
 def _up(count: int, to: int = BLOCK) -> int:
-    return ceil(count / to) * to
+    return -(-count // to) * to
 
 
 @dataclass(frozen=True, slots=True)

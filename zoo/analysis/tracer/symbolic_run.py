@@ -1,0 +1,214 @@
+"""What is different about a run whose inputs have open dims?
+
+Operators are asked of zoo's own shape rules first, as ever; what these leave goes to torch's Python
+kernels and decompositions, since its C++ kernels take numbers only. A tensor with an open dim is
+blank and has no stand-in values. Dims stay torch's until the run is over (`closed_trace`), so that
+cost formulas, which are plain arithmetic, work on them as they do on numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from zoo.analysis.expressions import Expression
+from zoo.analysis.records import TensorSpec, Trace
+from zoo.analysis.tracer.blank import META, Spoiled, tensors_in
+from zoo.analysis.tracer.modes import BlankMode
+from zoo.analysis.tracer.recorder import Recorder, dtype_name
+from zoo.analysis.tracer.symbolic import Session, closed, is_open
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from zoo.analysis.tracer.modes import _Operator
+
+
+def _values(value: Any) -> Iterator[Any]:
+    """All values in an argument, sizes of tensors among them."""
+    if isinstance(value, Tensor):
+        yield from value.shape
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _values(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _values(item)
+    else:
+        yield value
+
+
+def has_open(value: Any) -> bool:
+    """Whether a tensor or size among some arguments depends on open dims."""
+    return any(map(is_open, _values(value)))
+
+
+class SymbolicMode(BlankMode):
+    """`BlankMode` for operands with open dims."""
+
+    def _zeros(self, args: Any, kwargs: dict[str, Any]) -> Tensor:
+        if has_open(args):
+            return torch.empty(*args, dtype=kwargs["dtype"], device=META)
+        return super()._zeros(args, kwargs)
+
+    def _make(self, known: _Operator, args: Any, kwargs: dict[str, Any]) -> Any:
+        if not has_open(args):
+            return super()._make(known, args, kwargs)
+        options = {key: value for key, value in kwargs.items() if key != "pin_memory"}
+        options["device"] = META
+        return self._shaped(known, args, options)
+
+    def _run_with_data(
+        self, known: _Operator, given: list[Tensor], args: Any, kwargs: dict[str, Any]
+    ) -> Any:
+        if has_open((args, kwargs)):
+            return self._run_blank(known, given, args, kwargs)
+        return super()._run_with_data(known, given, args, kwargs)
+
+    def _shaped(self, known: _Operator, blanks: Any, options: Any) -> Any:
+        if not has_open((blanks, options)):
+            return super()._shaped(known, blanks, options)
+        made = MADE.get(known.name)
+        if made is not None:
+            out = made(*blanks, **options)
+            if out is not NotImplemented:
+                return out
+        if known.rule is not None:
+            out = known.rule(*blanks, **options)
+            if out is not NotImplemented:
+                return out
+        return _in_python(known.func, blanks, options)
+
+    def _run_on_zeros(
+        self, func: Any, given: list[Tensor], args: Any, kwargs: dict[str, Any]
+    ) -> Any:
+        if has_open((args, kwargs)):
+            raise NotImplementedError(f"{func} has no kernel that takes open dims")
+        return super()._run_on_zeros(func, given, args, kwargs)
+
+    def _carry_stand_in(
+        self, known: _Operator, given: list[Tensor], args: Any, kwargs: Any, out: Any
+    ) -> None:
+        if not has_open((args, kwargs)) and not has_open(list(tensors_in(out))):
+            super()._carry_stand_in(known, given, args, kwargs, out)
+
+
+def _in_python(func: Any, args: Any, kwargs: Any) -> Any:
+    """An operator by torch's Python kernel or decomposition, or else as it is."""
+    from torch._decomp import decomposition_table, meta_table
+
+    if func not in meta_table and torch.Tag.pt2_compliant_tag is not None:
+        if func in decomposition_table:
+            return decomposition_table[func](*args, **kwargs)
+        found = func.decompose(*args, **kwargs)
+        if found is not NotImplemented:
+            return found
+    return func(*args, **kwargs)
+
+
+def _arange(*args: Any, **options: Any) -> Any:
+    numbers = [0, *args] if len(args) == 1 else list(args)
+    start, end, step = (*numbers, 1)[:3]
+    if not isinstance(step, int) or step == 0 or any(isinstance(n, float) for n in numbers):
+        return NotImplemented
+    length = -((start - end) // step)
+    dtype = options.get("dtype") or torch.int64
+    return torch.empty((length,), dtype=dtype, device=META)
+
+
+def _filled(size: Any, *_: Any, **options: Any) -> Any:
+    dtype = options.get("dtype") or torch.get_default_dtype()
+    return torch.empty(tuple(size), dtype=dtype, device=META)
+
+
+def _full(size: Any, value: Any, **options: Any) -> Any:
+    plain = {bool: torch.bool, int: torch.int64}.get(type(value), torch.get_default_dtype())
+    return torch.empty(tuple(size), dtype=options.get("dtype") or plain, device=META)
+
+
+MADE = {
+    "arange": _arange,
+    "zeros": _filled,
+    "ones": _filled,
+    "empty": _filled,
+    "rand": _filled,
+    "randn": _filled,
+    "full": _full,
+}
+"""Tensors made from nothing, by the operator's name."""
+
+
+class _Measured:
+    """Workspaces, asked so that they do not narrow the range of the run."""
+
+    def __init__(self, workspaces: Any, session: Session) -> None:
+        self.workspaces, self.session = workspaces, session
+
+    def of(self, func: Any, args: Sequence[Any], outputs: Sequence[Tensor]) -> Any:
+        with self.session.measuring():
+            return closed(self.workspaces.of(func, args, outputs))
+
+
+class SymbolicRecorder(Recorder):
+    """`Recorder` for tensors with open dims.
+
+    Args:
+        session: The run's dims.
+        *args: As of `Recorder`.
+    """
+
+    def __init__(self, session: Session, *args: Any) -> None:
+        super().__init__(*args)
+        self.session = session
+
+    def attach(self, mode: BlankMode, stack: Any) -> None:
+        """Hook every module of the model; `stack` takes the hooks off."""
+        super().attach(mode, stack)
+        self._workspaces = _Measured(self._workspaces, self.session)  # type: ignore[assignment]
+
+    def spec(self, tensor: Tensor) -> TensorSpec:
+        """A tensor's description."""
+        if not any(map(is_open, tensor.shape)):
+            return super().spec(tensor)
+        mode = self._mode
+        device = mode.device_of(tensor) if mode is not None and mode.simulating else "cpu"
+        key = (tuple(map(closed, tensor.shape)), tensor.dtype, device)
+        known = self._specs.get(key)
+        if known is None:
+            known = TensorSpec(tuple(tensor.shape), dtype_name(tensor.dtype), device)
+            self._specs[key] = known
+        return known
+
+
+def closed_trace(trace: Trace) -> Trace:
+    """A trace with expressions in the place of torch's open sizes."""
+    done: dict[int, Any] = {}
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, torch.SymInt):
+            return closed(value)
+        if isinstance(value, TensorSpec):
+            known = done.get(id(value))
+            if known is None:
+                shape = tuple(map(closed, value.shape))
+                known = done[id(value)] = replace(value, shape=shape)
+            return known
+        if is_dataclass(value) and not isinstance(value, type):
+            return replace(
+                value, **{one.name: walk(getattr(value, one.name)) for one in fields(value)}
+            )
+        return tuple(map(walk, value)) if isinstance(value, tuple) else value
+
+    return walk(trace)  # type: ignore[no-any-return]
+
+
+def open_inputs(  # noqa: D417
+    inputs: Sequence[Any], session: Session, dtype: torch.dtype
+) -> Sequence[Any]:
+    return inputs
+
+
+__all__ = ["Expression", "Mapping", "Spoiled"]
