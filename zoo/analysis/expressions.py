@@ -141,7 +141,7 @@ class Expression:
     def __add__(self, other: Expression | int) -> Expression:
         if not isinstance(other, int | Expression):
             return NotImplemented
-        return _absorbed(_sum(self, const(other)))
+        return _absorbed(_joined(_sum(self, const(other))))
 
     __radd__ = __add__
 
@@ -252,6 +252,24 @@ def _sum(one: Expression, other: Expression) -> Expression:
         else:
             del terms[letters]
     return Expression(terms)
+
+
+def _joined(one: Expression) -> Expression:
+    """`x - floor(x/2)` as `floor((x + 1)/2)`, and the other way round."""
+    for letters, count in one.terms.items():
+        atom, power = letters[0] if len(letters) == 1 else (None, 0)
+        by = None if atom is None or atom.bottom is None else atom.bottom.number
+        if atom is None or power != 1 or by is None or by % 2:
+            continue
+        for whole, times in one.terms.items():
+            if times != -count or len(whole) != 1 or whole[0][1] != 1:
+                continue
+            x = Expression({whole: 1})
+            for low, high in ((x, _sum(x, ONE)), (_sum(x, ONE), x)):
+                if quotient(low, const(2)).terms == {letters: 1}:
+                    rest = {k: n for k, n in one.terms.items() if k not in (letters, whole)}
+                    return _sum(Expression(rest), quotient(high, const(2)) * times)
+    return one
 
 
 def _absorbed(one: Expression) -> Expression:

@@ -14,10 +14,11 @@ product is tied to the hint's factors, which makes the range smaller and keeps i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import gcd
+from math import gcd, lcm
 from typing import TYPE_CHECKING, Literal
 
 from zoo.analysis.expressions import (
+    ONE,
     ZERO,
     Atom,
     Expression,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 Relation = Literal["==", "!=", ">="]
 """Of an expression to 0."""
+Ends = tuple[int | None, int | None]
+"""The least and the largest number; None where there is none, or none is known."""
 LARGEST = 2**40
 """Beyond it, a dim has no end."""
 
@@ -182,7 +185,49 @@ class Range:
         low = shifted.constant if all(n > 0 for k, n in shifted.terms.items() if k) else None
         high = shifted.constant if all(n < 0 for k, n in shifted.terms.items() if k) else None
         ends = self._by_terms(one)
-        return _larger(low, ends[0]), _smaller(high, ends[1])
+        low, high = _larger(low, ends[0]), _smaller(high, ends[1])
+        if low is None:
+            low = self._relaxed(one)
+        if high is None:
+            high = self._relaxed(-one)
+            high = None if high is None else -high
+        return low, high
+
+    def _relaxed(self, one: Expression) -> int | None:
+        """A number that an expression is at least, by what its quotients are at least and at most.
+
+        `7*floor((x + 6)/7) >= 7*(x/7)`: quotients with letters in common are seen together.
+        """
+        scale, parts = 1, []
+        for letters, count in one.terms.items():
+            inner = [atom for atom, power in letters for _ in range(power)]
+            whole = next((a for a in inner if a.bottom is not None and a.bottom.number), None)
+            rest = ONE
+            if whole is not None:
+                inner.remove(whole)
+            for atom in inner:
+                if (self._atom(atom)[0] or -1) < 0:
+                    return None
+                rest *= Expression({((atom, 1),): 1})
+            if whole is None or whole.top is None or whole.bottom is None:
+                parts.append((rest * count, 1))
+                continue
+            by = whole.bottom.number or 1
+            top = whole.top - (by - 1) if count > 0 else whole.top
+            parts.append((top * rest * count, by))
+            scale = lcm(scale, by)
+        if scale == 1:
+            return None
+        total = ZERO
+        for part, by in parts:
+            total += part * (scale // by)
+        low = self._plain_limits(total)[0]
+        return None if low is None else -(-low // scale)
+
+    def _plain_limits(self, one: Expression) -> Ends:
+        shifted = self._shifted(one)
+        low = shifted.constant if all(n > 0 for k, n in shifted.terms.items() if k) else None
+        return _larger(low, self._by_terms(one)[0]), None
 
     def _shifted(self, one: Expression) -> Expression:
         """The expression in letters that begin at 0, as far as letters have a least number."""
@@ -251,7 +296,7 @@ class Range:
         Args:
             asked: What the hint meets.
         """
-        asked = self._plain(asked)
+        asked = self._plain(Condition(self.simple(asked.expression), asked.relation))
         if self.known(asked):
             return
         names = sorted(asked.expression.dims())
@@ -265,14 +310,24 @@ class Range:
         self.conditions[asked] = None
 
     def _factors(self, asked: Condition) -> tuple[Condition, ...]:
-        """`h == 5` and `w == 5` for `16*h*w == 400`, where both depend on different dims."""
+        """What the letters of a product must meet so that it does; none where it is no product.
+
+        `h == 5` and `w == 5` for `16*h*w == 400`, `h >= 1` and `w >= 1` for `4*h*w >= 2`.
+        """
         letters = [key for key in asked.expression.terms if key]
-        if asked.relation != "==" or len(letters) != 1 or len(letters[0]) < 2:
+        if len(letters) != 1 or len(letters[0]) < 2:
             return ()
         alone = [Expression({((atom, 1),): 1}) for atom, _ in letters[0]]
-        if any(self.limits(one)[0] is None for one in alone):
+        count, number = asked.expression.terms[letters[0]], asked.expression.constant
+        if any((self.limits(one)[0] or 0) < 0 for one in alone):
             return ()
-        return tuple(Condition(one - self.value(one), "==") for one in alone)
+        if asked.relation == "==" and number:
+            return tuple(Condition(one - self.value(one), "==") for one in alone)
+        if asked.relation == "!=" and not number:
+            return tuple(Condition(one, "!=") for one in alone)
+        if asked.relation == ">=" and 0 < -number <= count:
+            return tuple(Condition(one - 1, ">=") for one in alone)
+        return ()
 
     def _narrow(self, asked: Condition, name: str) -> bool:
         """Give a dim a smaller interval; whether that says all of a condition."""
@@ -391,9 +446,6 @@ def _larger(one: int | None, other: int | None) -> int | None:
 
 def _smaller(one: int | None, other: int | None) -> int | None:
     return one if other is None else other if one is None else min(one, other)
-
-
-Ends = tuple[int | None, int | None]
 
 
 def _times(one: Ends, other: Ends) -> Ends:

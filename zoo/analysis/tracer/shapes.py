@@ -95,8 +95,14 @@ def _unary_in_place(tensor: Tensor, *_: Any, **__: Any) -> Any:
 def fits(shape: torch.Size, other: torch.Size) -> bool:
     """Whether `other` broadcasts to `shape`."""
     return len(other) <= len(shape) and all(
-        b in (a, 1) for a, b in zip(reversed(shape), reversed(other), strict=False)
+        b in (1, a) if type(b) is int else b == a or b == 1
+        for a, b in zip(reversed(shape), reversed(other), strict=False)
     )
+
+
+def _is_one(length: int) -> bool:
+    """Whether a length is 1, and not an open dim that may be."""
+    return type(length) is int and length == 1
 
 
 def _stretched(left: torch.Size, right: torch.Size) -> list[int] | None:
@@ -105,9 +111,14 @@ def _stretched(left: torch.Size, right: torch.Size) -> list[int] | None:
     sizes = zip((1,) * (rank - len(left)) + left, (1,) * (rank - len(right)) + right, strict=True)
     shape = []
     for a, b in sizes:
-        if a != b and 1 not in (a, b):
+        if _is_one(a) or _is_one(b):
+            shape.append(b if _is_one(a) else a)
+        elif a == b or b == 1:
+            shape.append(a)
+        elif a == 1:
+            shape.append(b)
+        else:
             return None
-        shape.append(b if a == 1 else a)
     return shape
 
 

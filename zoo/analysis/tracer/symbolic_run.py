@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
-from zoo.analysis.expressions import Expression
 from zoo.analysis.records import TensorSpec, Trace
-from zoo.analysis.tracer.blank import META, Spoiled, tensors_in
+from zoo.analysis.tracer import shapes_open
+from zoo.analysis.tracer.blank import META, tensors_in
 from zoo.analysis.tracer.modes import BlankMode
 from zoo.analysis.tracer.recorder import Recorder, dtype_name
 from zoo.analysis.tracer.symbolic import Session, closed, is_open
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from zoo.analysis.tracer.modes import _Operator
 
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 def _values(value: Any) -> Iterator[Any]:
     """All values in an argument, sizes of tensors among them."""
     if isinstance(value, Tensor):
-        yield from value.shape
+        if not is_lazy(value):
+            yield from value.shape
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _values(item)
@@ -71,9 +73,11 @@ class SymbolicMode(BlankMode):
     def _shaped(self, known: _Operator, blanks: Any, options: Any) -> Any:
         if not has_open((blanks, options)):
             return super()._shaped(known, blanks, options)
-        made = MADE.get(known.name)
-        if made is not None:
-            out = made(*blanks, **options)
+        func = known.func
+        overload = f"{known.name}.{func._schema.overload_name or 'default'}"
+        rule = shapes_open.RULES.get(overload) if func.namespace == "aten" else None
+        if rule is not None:
+            out = rule(*blanks, **options)
             if out is not NotImplemented:
                 return out
         if known.rule is not None:
@@ -100,45 +104,13 @@ def _in_python(func: Any, args: Any, kwargs: Any) -> Any:
     """An operator by torch's Python kernel or decomposition, or else as it is."""
     from torch._decomp import decomposition_table, meta_table
 
-    if func not in meta_table and torch.Tag.pt2_compliant_tag is not None:
+    if func not in meta_table:
         if func in decomposition_table:
             return decomposition_table[func](*args, **kwargs)
         found = func.decompose(*args, **kwargs)
         if found is not NotImplemented:
             return found
     return func(*args, **kwargs)
-
-
-def _arange(*args: Any, **options: Any) -> Any:
-    numbers = [0, *args] if len(args) == 1 else list(args)
-    start, end, step = (*numbers, 1)[:3]
-    if not isinstance(step, int) or step == 0 or any(isinstance(n, float) for n in numbers):
-        return NotImplemented
-    length = -((start - end) // step)
-    dtype = options.get("dtype") or torch.int64
-    return torch.empty((length,), dtype=dtype, device=META)
-
-
-def _filled(size: Any, *_: Any, **options: Any) -> Any:
-    dtype = options.get("dtype") or torch.get_default_dtype()
-    return torch.empty(tuple(size), dtype=dtype, device=META)
-
-
-def _full(size: Any, value: Any, **options: Any) -> Any:
-    plain = {bool: torch.bool, int: torch.int64}.get(type(value), torch.get_default_dtype())
-    return torch.empty(tuple(size), dtype=options.get("dtype") or plain, device=META)
-
-
-MADE = {
-    "arange": _arange,
-    "zeros": _filled,
-    "ones": _filled,
-    "empty": _filled,
-    "rand": _filled,
-    "randn": _filled,
-    "full": _full,
-}
-"""Tensors made from nothing, by the operator's name."""
 
 
 class _Measured:
@@ -203,12 +175,3 @@ def closed_trace(trace: Trace) -> Trace:
         return tuple(map(walk, value)) if isinstance(value, tuple) else value
 
     return walk(trace)  # type: ignore[no-any-return]
-
-
-def open_inputs(  # noqa: D417
-    inputs: Sequence[Any], session: Session, dtype: torch.dtype
-) -> Sequence[Any]:
-    return inputs
-
-
-__all__ = ["Expression", "Mapping", "Spoiled"]
