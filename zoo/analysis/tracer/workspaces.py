@@ -419,7 +419,7 @@ def _weight_gradient_blocks(conv: _Conv) -> tuple[int, int]:
         return BLOCK, BLOCK
     if least > 3:
         return 8, 8
-    return BLOCK, 1) if conv.transposed else (1, BLOCK
+    return (BLOCK, 1) if conv.transposed else (1, BLOCK)
 
 
 def _split(queries: int, keys: int) -> tuple[int, int]:
