@@ -14,6 +14,7 @@ product is tied to the hint's factors, which makes the range smaller and keeps i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from math import gcd, lcm
 from typing import TYPE_CHECKING, Literal
 
@@ -23,14 +24,13 @@ from zoo.analysis.expressions import (
     Atom,
     Expression,
     const,
-    dim,
     divided,
     letters_of,
     reduced,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 Relation = Literal["==", "!=", ">="]
 """Of an expression to 0."""
@@ -127,6 +127,13 @@ class Range:
         twin.conditions = dict(self.conditions)
         return twin
 
+    def above(self, share: int) -> Range:
+        """The part of the range in which no dim is below its hint, divided by `share`."""
+        twin = self.copy()
+        for name, here in self.hint.items():
+            twin.low[name] = max(self.low[name], -(-here // share) if here >= share else 1)
+        return twin
+
     def value(self, one: Expression) -> int:
         """What an expression is where the dims have the hint's numbers."""
         return one.at(self.hint, self._values)
@@ -200,22 +207,15 @@ class Range:
         """
         scale, parts = 1, []
         for letters, count in one.terms.items():
-            inner = [atom for atom, power in letters for _ in range(power)]
-            whole = next((a for a in inner if a.bottom is not None and a.bottom.number), None)
-            rest = ONE
-            if whole is not None:
-                inner.remove(whole)
-            for atom in inner:
-                if (self._atom(atom)[0] or -1) < 0:
+            part, below = const(count), 1
+            for atom, power in letters:
+                bound, by = self._bound(atom, up=count < 0, alone=len(letters) == 1 and power == 1)
+                if bound is None:
                     return None
-                rest *= Expression({((atom, 1),): 1})
-            if whole is None or whole.top is None or whole.bottom is None:
-                parts.append((rest * count, 1))
-                continue
-            by = whole.bottom.number or 1
-            top = whole.top - (by - 1) if count > 0 else whole.top
-            parts.append((top * rest * count, by))
-            scale = lcm(scale, by)
+                part *= bound**power
+                below *= by**power
+            parts.append((part, below))
+            scale = lcm(scale, below)
         if scale == 1:
             return None
         total = ZERO
@@ -223,6 +223,21 @@ class Range:
             total += part * (scale // by)
         low = self._plain_limits(total)[0]
         return None if low is None else -(-low // scale)
+
+    def _bound(self, atom: Atom, *, up: bool, alone: bool) -> tuple[Expression | None, int]:
+        """What a letter is at least, or at most: an expression to be divided by a number.
+
+        In a product with others only where it cannot be negative.
+        """
+        own = Expression({((atom, 1),): 1})
+        by = None if atom.bottom is None else atom.bottom.number
+        if atom.top is not None and by is not None:
+            bound = atom.top if up else atom.top - (by - 1)
+            low = 0 if alone else self._plain_limits(bound)[0]
+            if low is not None and low >= 0:
+                return bound, by
+        low = 0 if alone else self._atom(atom)[0]
+        return (own, 1) if low is not None and low >= 0 else (None, 1)
 
     def _plain_limits(self, one: Expression) -> Ends:
         shifted = self._shifted(one)
@@ -398,15 +413,47 @@ class Range:
                     new[atom] = kept[0]
         return one.replaced(new) if new else one
 
-    def largest(self, parts: tuple[Expression, ...]) -> list[Expression]:
-        """Those that are the largest somewhere, as far as that can be told."""
-        kept: list[Expression] = []
-        for part in parts:
-            if any(self.known(Condition(other - part, ">=")) for other in kept):
-                continue
-            kept = [o for o in kept if not self.known(Condition(part - o, ">="))]
-            kept.append(part)
-        return kept
+    def largest(self, parts: Sequence[Expression]) -> list[Expression]:
+        """Those that are the largest somewhere, as far as that can be told.
+
+        One is left out where another is known never to be below it; whether to try and prove that
+        is seen at some points of the range.
+        """
+        points = self.points()
+        known: list[dict[str, int]] = [{} for _ in points]
+        seen = [
+            tuple(part.at(dims, values) for dims, values in zip(points, known, strict=True))
+            for part in parts
+        ]
+        kept: list[int] = []
+        order = sorted(range(len(parts)), key=lambda one: seen[one], reverse=True)
+        for one in order:
+            if not any(self._covers(parts, seen, other, one) for other in kept):
+                kept = [other for other in kept if not self._covers(parts, seen, one, other)]
+                kept.append(one)
+        return [parts[one] for one in kept]
+
+    def _covers(
+        self, parts: Sequence[Expression], seen: Sequence[tuple[int, ...]], one: int, other: int
+    ) -> bool:
+        """Whether a part is never below another."""
+        if any(mine < its for mine, its in zip(seen[one], seen[other], strict=True)):
+            return False
+        return bool(self.known(Condition(parts[one] - parts[other], ">=")))
+
+    def points(self) -> list[dict[str, int]]:
+        """Some points of the range, the hint first, then its corners."""
+        found = [dict(self.hint)]
+        for low in product((False, True), repeat=len(self.hint)):
+            for times in (1, 3, 50):
+                dims = {}
+                for (name, here), small in zip(self.hint.items(), low, strict=True):
+                    high = self.high[name]
+                    far = here * times if high is None else min(here * times, high)
+                    dims[name] = min(self.low[name] + times // 3, far) if small else far
+                if next(self.broken(dims), None) is None:
+                    found.append(dims)
+        return found[:24]
 
     def holds(self) -> list[str]:
         """The range in words, one for each dim and condition."""
@@ -470,33 +517,28 @@ def _positive(one: Ends) -> bool:
     return one[0] is not None and one[0] >= 0
 
 
-def _first(same: object, low: int, here: int) -> int:
+def _first(same: Callable[[int], bool], low: int, here: int) -> int:
     """The first number from `low` on from which a condition is met up to `here`."""
     return _search(same, here, low)
 
 
-def _last(same: object, here: int, high: int | None) -> int | None:
+def _last(same: Callable[[int], bool], here: int, high: int | None) -> int | None:
     """The last number up to which a condition is met from `here` on; None where it has no end."""
     end = LARGEST if high is None else high
     found = _search(same, here, end)
     return high if found == end else found
 
 
-def _search(same: object, here: int, end: int) -> int:
+def _search(same: Callable[[int], bool], here: int, end: int) -> int:
     """The farthest number from `here` towards `end` at which a condition, which changes once there
     at most, is still met."""
-    if same(end):  # type: ignore[operator]
+    if same(end):
         return end
     inside, outside = here, end
     while abs(outside - inside) > 1:
         middle = (inside + outside) // 2
-        if same(middle):  # type: ignore[operator]
+        if same(middle):
             inside = middle
         else:
             outside = middle
     return inside
-
-
-def positive(name: str) -> Condition:
-    """`name >= 1`."""
-    return Condition(dim(name) - 1, ">=")

@@ -100,6 +100,13 @@ def fits(shape: torch.Size, other: torch.Size) -> bool:
     )
 
 
+def alike(shape: torch.Size, other: torch.Size) -> bool:
+    """Whether two shapes are one; an open dim, which may be 1, is not taken to be that number."""
+    return len(shape) == len(other) and all(
+        type(a) is type(b) and a == b for a, b in zip(shape, other, strict=True)
+    )
+
+
 def _is_one(length: int) -> bool:
     """Whether a length is 1, and not an open dim that may be."""
     return type(length) is int and length == 1
@@ -134,7 +141,7 @@ def _binary(tensor: Any, other: Any, *_: Any, **options: Any) -> Any:
     if not isinstance(tensor, Tensor) or tensor.dtype == torch.bool or tensor.is_complex():
         return NotImplemented
     if _same_kind(tensor, other):
-        dense = not isinstance(other, Tensor) or tensor.shape == other.shape
+        dense = not isinstance(other, Tensor) or alike(tensor.shape, other.shape)
         return like(tensor) if dense else new(tensor, *tensor.shape)
     if not isinstance(other, Tensor) or other.dtype == torch.bool or other.is_complex():
         return NotImplemented

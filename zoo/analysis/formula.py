@@ -1,0 +1,302 @@
+"""What do MACs, parameters and memory depend on, and how?
+
+From a run whose inputs have open dims: every total and every row of the summary as an expression in
+these dims. The peak is the largest of the levels that the run's memory goes through; of the levels
+those are left out that another one is never below. Rounded down quotients that occur often get a
+name (`h1 = floor((H + 1)/2)`), in the order in which the model makes them.
+
+A formula holds in a range: where the run goes the way that it was seen to go. The peak may hold in
+a smaller one, since what kernels allocate inside themselves depends on more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from zoo.analysis.coverage import uncounted_notes
+from zoo.analysis.expressions import Atom, Expression, const, dim, letters_of, most
+from zoo.analysis.memory import levels
+from zoo.analysis.records import Column, Note, Report, Trace
+from zoo.analysis.summary import rows_of, totals_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from zoo.analysis.ranges import Range
+
+FIGURES = (
+    "macs",
+    "flops",
+    "pointwise_flops",
+    "parameters",
+    "trainable_parameters",
+    "parameter_bytes",
+    "activation_bytes",
+    "peak_bytes",
+)
+"""Totals that are formulas."""
+IN_ROWS = FIGURES[:-1]
+FEW = 5
+"""Levels of memory that a peak is written as the largest of."""
+SHARES = (16, 8, 4, 2, 1)
+"""Parts of the hint that a peak's range may begin at, where it has too many levels else."""
+OFTEN = 2
+"""How often a quotient occurs in the totals before it gets a name."""
+COLUMNS = (
+    Column("output_shape", "", "Shape of the tensor that came out, or a list of shapes."),
+    Column("parameters", "", "Parameters held, each counted once in the whole table."),
+    Column("macs", "", "Multiply-accumulates of contractions, as a formula."),
+    Column("flops", "", "2 x MACs."),
+    Column("pointwise_flops", "", "Pointwise FLOPs."),
+    Column("activation_bytes", "", "Bytes of the tensors that operators allocated."),
+    Column("parameter_bytes", "", "Bytes of the parameters."),
+    Column("trainable_parameters", "", "Parameters that gradients reach."),
+    Column("growth", "", "What the MACs grow with: their terms that no other outgrows."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Formulas:
+    """A run's figures as expressions."""
+
+    trace: Trace
+    """The run, its dims expressions."""
+    holds: Range
+    """Where all figures but the peak hold."""
+    peak_holds: Range
+    """Where the peak holds."""
+    totals: Mapping[str, Expression]
+    """By the names of `FIGURES`."""
+
+
+def formulas(trace: Trace, holds: Range, peak_holds: Range) -> Formulas:
+    """The totals of a run with open dims.
+
+    Args:
+        trace: The run; its dims are expressions.
+        holds: Where the run goes the way it went.
+        peak_holds: Where its kernels allocate what they did besides.
+
+    Returns:
+        The totals.
+    """
+    found = {name: holds.simple(const(value)) for name, value in totals_of(trace).items()}
+    found["peak_bytes"], peak_holds = peak(trace, peak_holds)
+    return Formulas(trace, holds, peak_holds, found)
+
+
+def peak(trace: Trace, holds: Range) -> tuple[Expression, Range]:
+    """The largest level of a run's memory.
+
+    At sizes far below the hint other levels are the largest than at all sizes that are used; where
+    there are too many to read, the range is made to begin nearer to the hint.
+
+    Args:
+        trace: The run.
+        holds: Where the peak is to hold.
+
+    Returns:
+        An expression, often a `max` of several, and where it holds.
+    """
+    found = dict.fromkeys(holds.simple(const(level)) for level in levels(trace))
+    parts = dict.fromkeys(part for level in found for part in _parts(level))
+    all_of_it = tuple(holds.largest(tuple(parts)))
+    if len(all_of_it) <= FEW:
+        return most(*all_of_it), holds
+    for share in SHARES:
+        nearer = holds.above(share)
+        kept = nearer.largest(all_of_it)
+        if len(kept) <= FEW:
+            return most(*kept), nearer
+    return most(*all_of_it), holds
+
+
+def _parts(level: Expression) -> Iterable[Expression]:
+    """What a level is the largest of."""
+    for atom in level.atoms():
+        alone = Expression({((atom, 1),): 1})
+        if atom.parts and level.terms.get(((atom, 1),)) == 1:
+            rest = level - alone
+            if atom not in rest.atoms():
+                for part in atom.parts:
+                    yield from _parts(rest + part)
+                return
+    yield level
+
+
+def growth(one: Expression) -> str:
+    """What an expression grows with: `B*T^2 + B*T*D` of all its terms, or `1`.
+
+    Args:
+        one: An expression.
+
+    Returns:
+        Its terms in the dims that no other term outgrows, without numbers.
+    """
+    kept: list[dict[str, int]] = []
+    for term in sorted(_powers(one), key=lambda term: -sum(term.values())):
+        if not any(all(other.get(k, 0) >= n for k, n in term.items()) for other in kept):
+            kept.append(term)
+    words = ["*".join(k if n == 1 else f"{k}^{n}" for k, n in sorted(t.items())) for t in kept]
+    return " + ".join(sorted(word or "1" for word in words)) or "0"
+
+
+def _powers(one: Expression) -> Iterable[dict[str, int]]:
+    """Powers of dims in the terms of an expression, quotients by a number taken as the dims."""
+    for letters in one.terms:
+        found: list[Counter[str]] = [Counter()]
+        for atom, power in letters:
+            for _ in range(power):
+                found = [a + Counter(b) for a in found for b in _grows(atom)]
+        yield from map(dict, found)
+
+
+def _grows(atom: Atom) -> list[dict[str, int]]:
+    if not atom.inside:
+        return [{atom.text: 1}]
+    parts = atom.parts or atom.inside[:1]
+    return [term for part in parts for term in _powers(part)]
+
+
+def named(expressions: Sequence[Expression], taken: Iterable[str]) -> dict[Atom, Expression]:
+    """Names for the quotients of some expressions.
+
+    Args:
+        expressions: What is to be written.
+        taken: Names of dims.
+
+    Returns:
+        By quotient, a letter: `h1`, `h2`, ... of `H`, `n1`, ... of several dims, from the largest
+        quotient on.
+    """
+    times: Counter[Atom] = Counter(
+        atom
+        for one in expressions
+        for part in _flat(one)
+        for letters in part.terms
+        for atom, _ in letters
+        if atom.top is not None
+    )
+    found: dict[Atom, Expression] = {}
+    used = set(taken)
+    counts: Counter[str] = Counter()
+    often = [atom for atom, count in times.items() if count >= OFTEN]
+    for atom in sorted(often, key=_by_size):
+        dims = sorted(const(Expression({((atom, 1),): 1})).dims())
+        stem = dims[0].lower() if len(dims) == 1 else "n"
+        name = ""
+        while not name or name in used:
+            counts[stem] += 1
+            name = f"{stem}{counts[stem]}"
+        used.add(name)
+        found[atom] = dim(name)
+    return found
+
+
+def _flat(one: Expression) -> Iterable[Expression]:
+    """An expression and those inside its `max`."""
+    yield one
+    for atom in one.atoms():
+        for part in atom.parts:
+            yield from _flat(part)
+
+
+def _by_size(atom: Atom) -> tuple[Any, ...]:
+    by = None if atom.bottom is None else atom.bottom.number
+    return (sorted(Expression({((atom, 1),): 1}).dims()), by or 0, len(atom.text), atom.text)
+
+
+def at(found: Formulas, dims: Mapping[str, int]) -> Formulas:
+    """The formulas where some dims are numbers.
+
+    Args:
+        found: Formulas.
+        dims: Numbers of open dims, inside the range.
+
+    Returns:
+        Formulas in the dims that are left.
+    """
+    new = {Atom(name): const(number) for name, number in dims.items()}
+    totals = {name: one.replaced(new) for name, one in found.totals.items()}
+    return replace(found, totals=totals)
+
+
+def report(found: Formulas, dims: Mapping[str, int] | None = None) -> Report:
+    """The formulas as a report.
+
+    Args:
+        found: The run's figures.
+        dims: Dims that are numbers.
+
+    Returns:
+        The report; its totals are strings in the dims that are open.
+    """
+    dims = dict(dims or {})
+    new = {Atom(name): const(number) for name, number in dims.items()}
+    totals = {name: const(one).replaced(new) for name, one in found.totals.items()}
+    shown = [totals[name] for name in FIGURES]
+    names = named(shown, found.holds.low)
+    rows = [_row(row, found.holds, new) for row in rows_of(found.trace)]
+    where = {name.terms and str(name): str(atom) for atom, name in names.items()}
+    apart = [one for one in found.peak_holds.holds() if one not in found.holds.holds()]
+    return Report(
+        report="formula",
+        model=found.trace.model,
+        inputs=found.trace.inputs,
+        columns=COLUMNS,
+        rows=tuple(_written(row, names) for row in rows),
+        totals={
+            **{name: str(totals[name].replaced(names)) for name in FIGURES},
+            "where": where,
+            "growth": {name: growth(totals[name]) for name in FIGURES},
+            "holds": found.holds.holds(),
+            "peak_holds": apart,
+            "hint": dict(found.holds.hint),
+            **({"at": dims} if dims else {}),
+            "uncounted": sorted({op.op for op in found.trace.ops if op.cost is None}),
+        },
+        notes=(*_notes(found), *uncounted_notes(found.trace, found.trace.ops), *found.trace.notes),
+        failure=found.trace.failure,
+    )
+
+
+def _row(row: Mapping[str, Any], holds: Range, new: Mapping[Atom, Expression]) -> dict[str, Any]:
+    figures = {name: holds.simple(const(row[name])).replaced(new) for name in IN_ROWS}
+    return {**row, **figures, "growth": growth(figures["macs"])}
+
+
+def _written(row: Mapping[str, Any], names: Mapping[Atom, Expression]) -> dict[str, Any]:
+    """A row with its expressions as words."""
+
+    def word(value: Any) -> Any:
+        if isinstance(value, Expression):
+            number = value.number
+            return str(value.replaced(names)) if number is None else number
+        if isinstance(value, list):
+            return [word(one) for one in value]
+        return value
+
+    kept = ("path", "name", "type", "depth", "call", "output_shape", *IN_ROWS, "growth", "marks")
+    return {
+        name: str(row[name].replaced(names)) if name in IN_ROWS else word(row[name])
+        for name in kept
+    }
+
+
+def _notes(found: Formulas) -> Iterable[Note]:
+    """What a reader must know of the range."""
+    fixed = [name for name, low in found.holds.low.items() if low == found.holds.high[name]]
+    for name in fixed:
+        number = found.holds.low[name]
+        text = (
+            f"{name} is {number} in all formulas: the model takes this size only, or makes a number "
+            f"of it (a loop over it, `int(x.shape[i])`)."
+        )
+        yield Note("warning", "closed-dim", text)
+
+
+def unused_letters(one: Expression) -> Iterable[Atom]:
+    """Letters of an expression."""
+    return letters_of([one])
