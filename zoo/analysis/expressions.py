@@ -17,14 +17,16 @@ depends on the dims (`zoo.analysis.ranges`).
 
 from __future__ import annotations
 
+import ast
+import operator
 from functools import lru_cache
 from math import gcd
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ExpressionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 Monomial = tuple[tuple["Atom", int], ...]
 """Letters and their powers, in the order of their text."""
@@ -513,3 +515,72 @@ def letters_of(expressions: Sequence[Expression]) -> Iterator[Atom]:
 
     for one in expressions:
         yield from walk(one)
+
+
+_WORDS: Mapping[type, Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.GtE: operator.ge,
+    ast.LtE: operator.le,
+}
+
+
+def evaluated(text: str, dims: Mapping[str, int]) -> int | bool:
+    """What a written formula, or a condition (`28 <= H <= 31`), is for some numbers.
+
+    Args:
+        text: As `str` of an expression or of a condition writes it.
+        dims: Numbers of the letters.
+
+    Returns:
+        A whole number; of a condition, whether it is met.
+
+    Raises:
+        ExpressionError: It cannot be read, or a letter has no number.
+
+    Example:
+        >>> evaluated("12*B*floor((H + 1)/2)^2", {"B": 2, "H": 6}), evaluated("B = 2", {"B": 3})
+        (216, False)
+    """
+    plain = text.replace("^", "**").replace(" = ", " == ")
+    try:
+        tree = ast.parse(plain, mode="eval").body
+    except SyntaxError:
+        raise ExpressionError(repr(text), "it is no formula") from None
+    found = _evaluated(tree, dims, text)
+    return found  # type: ignore[no-any-return]
+
+
+def _evaluated(node: ast.expr, dims: Mapping[str, int], text: str) -> Any:
+    if isinstance(node, ast.Constant) and isinstance(node.value, int):
+        return node.value
+    if isinstance(node, ast.Name):
+        if node.id not in dims:
+            hint = f"Give a number for it: {node.id}=2."
+            raise ExpressionError(f"dim {node.id}", "it has no number", hint)
+        return dims[node.id]
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -_evaluated(node.operand, dims, text)
+    if isinstance(node, ast.BinOp) and type(node.op) in _WORDS:
+        left, right = (_evaluated(one, dims, text) for one in (node.left, node.right))
+        return _WORDS[type(node.op)](left, right)
+    if isinstance(node, ast.Compare):
+        values = [_evaluated(one, dims, text) for one in (node.left, *node.comparators)]
+        return all(
+            _WORDS[type(sign)](one, other)
+            for sign, one, other in zip(node.ops, values, values[1:], strict=False)
+        )
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        if node.func.id == "max":
+            return max(_evaluated(one, dims, text) for one in node.args)
+        inside = node.args[0]
+        if node.func.id == "floor" and isinstance(inside, ast.BinOp):
+            if isinstance(inside.op, ast.Div):
+                top, bottom = (_evaluated(one, dims, text) for one in (inside.left, inside.right))
+                return top // bottom
+    raise ExpressionError(repr(text), "it is no formula")

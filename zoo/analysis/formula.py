@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zoo.analysis.coverage import uncounted_notes
-from zoo.analysis.expressions import Atom, Expression, const, dim, letters_of, most
+from zoo.analysis.expressions import Atom, Expression, const, dim, evaluated, most
 from zoo.analysis.memory import levels
 from zoo.analysis.records import Column, Note, Report, Trace
 from zoo.analysis.summary import rows_of, totals_of
+from zoo.errors import ExpressionError, OptionError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -208,21 +209,6 @@ def _by_size(atom: Atom) -> tuple[Any, ...]:
     return (sorted(Expression({((atom, 1),): 1}).dims()), by or 0, len(atom.text), atom.text)
 
 
-def at(found: Formulas, dims: Mapping[str, int]) -> Formulas:
-    """The formulas where some dims are numbers.
-
-    Args:
-        found: Formulas.
-        dims: Numbers of open dims, inside the range.
-
-    Returns:
-        Formulas in the dims that are left.
-    """
-    new = {Atom(name): const(number) for name, number in dims.items()}
-    totals = {name: one.replaced(new) for name, one in found.totals.items()}
-    return replace(found, totals=totals)
-
-
 def report(found: Formulas, dims: Mapping[str, int] | None = None) -> Report:
     """The formulas as a report.
 
@@ -239,9 +225,12 @@ def report(found: Formulas, dims: Mapping[str, int] | None = None) -> Report:
     shown = [totals[name] for name in FIGURES]
     names = named(shown, found.holds.low)
     rows = [_row(row, found.holds, new) for row in rows_of(found.trace)]
-    where = {name.terms and str(name): str(atom) for atom, name in names.items()}
+    where = {str(name): str(atom) for atom, name in names.items()}
     apart = [one for one in found.peak_holds.holds() if one not in found.holds.holds()]
-    return Report(
+    ops = found.trace.ops
+    covered = sum(op.cost is not None for op in ops)
+    whole = set(dims) == set(found.holds.low)
+    made = Report(
         report="formula",
         model=found.trace.model,
         inputs=found.trace.inputs,
@@ -255,11 +244,15 @@ def report(found: Formulas, dims: Mapping[str, int] | None = None) -> Report:
             "peak_holds": apart,
             "hint": dict(found.holds.hint),
             **({"at": dims} if dims else {}),
-            "uncounted": sorted({op.op for op in found.trace.ops if op.cost is None}),
+            "coverage": covered / len(ops) if ops else 1.0,
+            "uncounted": sorted({op.op for op in ops if op.cost is None}),
         },
         notes=(*_notes(found), *uncounted_notes(found.trace, found.trace.ops), *found.trace.notes),
         failure=found.trace.failure,
     )
+    if not whole or made.failure is not None:
+        return made
+    return replace(made, totals={**made.totals, "figures": evaluate(made.totals, {})})
 
 
 def _row(row: Mapping[str, Any], holds: Range, new: Mapping[Atom, Expression]) -> dict[str, Any]:
@@ -297,6 +290,82 @@ def _notes(found: Formulas) -> Iterable[Note]:
         yield Note("warning", "closed-dim", text)
 
 
-def unused_letters(one: Expression) -> Iterable[Atom]:
-    """Letters of an expression."""
-    return letters_of([one])
+def figure_of(word: str) -> str:
+    """`peak_bytes` of `peak`, `peak_bytes` or `peak memory`.
+
+    Args:
+        word: A total's name, whole or without its unit.
+
+    Returns:
+        One of `FIGURES`.
+
+    Raises:
+        OptionError: There is no such figure.
+    """
+    plain = word.strip().replace(" ", "_").replace("_memory", "_bytes")
+    for name in (plain, f"{plain}_bytes"):
+        if name in FIGURES:
+            return name
+    hint = did_you_mean(word, FIGURES, f"Known: {', '.join(FIGURES)}.")
+    raise OptionError(f"under {word!r}", "there is no such figure", hint)
+
+
+def inside(holds: Range, dims: Mapping[str, int]) -> None:
+    """Check that numbers of some dims lie in a range.
+
+    Args:
+        holds: The range.
+        dims: Numbers of some of its dims.
+
+    Raises:
+        ExpressionError: One does not.
+    """
+    for name, number in dims.items():
+        low, high = holds.low[name], holds.high[name]
+        if number < low or (high is not None and number > high):
+            raise _outside(f"{name}={number}", holds.of(name), (name,))
+
+
+def _outside(what: str, condition: str, names: Iterable[str]) -> ExpressionError:
+    hints = " ".join(f"--hint {name}=N" for name in names)
+    hint = f"Ask for the formula near there: {hints}."
+    return ExpressionError(what, f"the formula holds where {condition}", hint)
+
+
+def evaluate(totals: Mapping[str, Any], dims: Mapping[str, int]) -> dict[str, int | None]:
+    """What the formulas of a report are for some numbers.
+
+    Args:
+        totals: Of the report, whose formulas are strings.
+        dims: A number for each open dim.
+
+    Returns:
+        Figures by their names; the peak is None outside of its own range.
+
+    Raises:
+        ExpressionError: A dim without a number, one that is not open, or a number outside the
+            range.
+    """
+    fixed = totals.get("at") or {}
+    wanted = [name for name in totals["hint"] if name not in fixed]
+    for name in dims:
+        if name not in wanted:
+            known = f"Open: {', '.join(wanted)}." if wanted else "None is."
+            raise ExpressionError(f"dim {name}", "no such dim is open", known)
+    for name in wanted:
+        if name not in dims:
+            hint = f"Give a number for it: {name}={totals['hint'][name]}."
+            raise ExpressionError(f"dim {name}", "it has no number", hint)
+    letters = {**fixed, **dims}
+    for condition in totals["holds"]:
+        if not evaluated(condition, letters):
+            said = ", ".join(f"{name}={number}" for name, number in dims.items())
+            raise _outside(said, condition, [n for n in wanted if n in condition] or wanted)
+    peak_holds = all(evaluated(condition, letters) for condition in totals["peak_holds"])
+    for name, text in totals["where"].items():
+        letters[name] = int(evaluated(text, letters))
+    found: dict[str, int | None] = {
+        name: int(evaluated(totals[name], letters)) for name in FIGURES[:-1]
+    }
+    found["peak_bytes"] = int(evaluated(totals["peak_bytes"], letters)) if peak_holds else None
+    return found

@@ -44,6 +44,7 @@ USUAL = {
     ),
     "summary": ("output_shape", "parameters", "macs", "pointwise_flops", "activation_bytes"),
     "flops": ("macs", "share", "forward_macs", "backward_macs", "pointwise_flops", "calls"),
+    "formula": ("output_shape", "parameters", "growth", "macs"),
     "params": (
         *("role", "shape", "dtype", "tensors", "parameters", "parameter_bytes"),
         *("mean", "std", "norm", "zeros", "non_finite"),

@@ -102,7 +102,7 @@ def totals(report: Report, units: Units) -> list[Total]:
     by_name = {column.name: column.unit for column in report.columns}
     lines = []
     for name, value in report.totals.items():
-        if name in COVERAGE or name in moot(report):
+        if name in COVERAGE or name in moot(report) or value in ([], {}):
             continue
         if not is_number(value):
             lines.append(Total(title(name), words(value), "", is_figure=False))
