@@ -39,7 +39,7 @@ class Atom:
         text: How it is written.
         top: What is divided; None where nothing is.
         bottom: What it is divided by.
-        parts: What it is the largest of.
+        parts: What it is the largest of, or the smallest.
     """
 
     __slots__ = ("_hash", "bottom", "parts", "text", "top")
@@ -64,6 +64,11 @@ class Atom:
         return self.text
 
     @property
+    def small(self) -> bool:
+        """Whether it is the smallest of its parts."""
+        return self.text.startswith("min(")
+
+    @property
     def inside(self) -> tuple[Expression, ...]:
         """The expressions that it is made of; none for a dim."""
         if self.top is not None and self.bottom is not None:
@@ -85,7 +90,8 @@ class Atom:
             if self.top is not None and self.bottom is not None:
                 found = self.top.at(dims, known) // self.bottom.at(dims, known)
             elif self.parts:
-                found = max(part.at(dims, known) for part in self.parts)
+                values = [part.at(dims, known) for part in self.parts]
+                found = min(values) if self.small else max(values)
             else:
                 found = dims[self.text]
             known[self.text] = found
@@ -143,7 +149,7 @@ class Expression:
     def __add__(self, other: Expression | int) -> Expression:
         if not isinstance(other, int | Expression):
             return NotImplemented
-        return _absorbed(_joined(_sum(self, const(other))))
+        return _absorbed(_joined(summed(self, const(other))))
 
     __radd__ = __add__
 
@@ -245,7 +251,8 @@ def dim(name: str) -> Expression:
     return Expression({((Atom(name), 1),): 1})
 
 
-def _sum(one: Expression, other: Expression) -> Expression:
+def summed(one: Expression, other: Expression) -> Expression:
+    """The sum, term by term: letters stay as they are."""
     terms = dict(one.terms)
     for letters, count in other.terms.items():
         total = terms.get(letters, 0) + count
@@ -267,10 +274,10 @@ def _joined(one: Expression) -> Expression:
             if times != -count or len(whole) != 1 or whole[0][1] != 1:
                 continue
             x = Expression({whole: 1})
-            for low, high in ((x, _sum(x, ONE)), (_sum(x, ONE), x)):
+            for low, high in ((x, summed(x, ONE)), (summed(x, ONE), x)):
                 if quotient(low, const(2)).terms == {letters: 1}:
                     rest = {k: n for k, n in one.terms.items() if k not in (letters, whole)}
-                    return _sum(Expression(rest), quotient(high, const(2)) * times)
+                    return summed(Expression(rest), quotient(high, const(2)) * times)
     return one
 
 
@@ -328,7 +335,9 @@ def _again(
     inside = [_replaced(part, new, done) for part in atom.inside]
     if all(a == b for a, b in zip(inside, atom.inside, strict=True)):
         return Expression({((atom, 1),): 1})
-    return quotient(*inside) if atom.top is not None else most(*inside)
+    if atom.top is not None:
+        return quotient(*inside)
+    return least(*inside) if atom.small else most(*inside)
 
 
 def divided(top: Expression, bottom: Expression) -> Expression | None:
@@ -434,9 +443,9 @@ def reduced(one: Expression) -> Expression:
             if atom.top is not None and by is not None:
                 top = reduced(atom.top)
                 whole = Expression({k: n // by for k, n in top.terms.items() if n // by})
-                found = _sum(whole, _floor(top - whole * by, const(by)))
+                found = summed(whole, _floor(top - whole * by, const(by)))
             part *= found**power
-        total = _sum(total, part)
+        total = summed(total, part)
     return total
 
 
@@ -455,28 +464,40 @@ def most(*parts: Expression | int) -> Expression:
     Returns:
         One of them where they differ by a number, else `max(...)`.
     """
+    return _extreme("max", max, parts)
+
+
+def least(*parts: Expression | int) -> Expression:
+    """The smallest of some expressions.
+
+    Args:
+        *parts: At least one.
+
+    Returns:
+        One of them where they differ by a number, else `min(...)`.
+    """
+    return _extreme("min", min, parts)
+
+
+def _extreme(
+    word: str, choose: Callable[[int, int], int], parts: Sequence[Expression | int]
+) -> Expression:
     flat: dict[Expression, int] = {}
-    for part in parts:
-        atoms = const(part).atoms()
+    for part in map(const, parts):
+        atoms = part.atoms()
         only = next(iter(atoms)) if len(atoms) == 1 else None
-        inner = only.parts if only is not None and const(part) == _alone(only) else ()
-        for one in inner or (const(part),):
+        same = only is not None and only.text.startswith(word) and part == _alone(only)
+        for one in only.parts if only is not None and same else (part,):
             letters = one - one.constant
-            flat[letters] = max(flat.get(letters, one.constant), one.constant)
+            flat[letters] = choose(flat.get(letters, one.constant), one.constant)
     found = sorted((one + constant for one, constant in flat.items()), key=str)
     if len(found) == 1:
         return found[0]
-    text = f"max({', '.join(map(str, found))})"
-    return _alone(Atom(text, parts=tuple(found)))
+    return _alone(Atom(f"{word}({', '.join(map(str, found))})", parts=tuple(found)))
 
 
 def _alone(atom: Atom) -> Expression:
     return Expression({((atom, 1),): 1})
-
-
-def least(*parts: Expression | int) -> Expression:
-    """The smallest of some expressions: `-max(-a, -b)`."""
-    return -most(*(-const(part) for part in parts))
 
 
 def written(one: Expression) -> str:
@@ -576,8 +597,9 @@ def _evaluated(node: ast.expr, dims: Mapping[str, int], text: str) -> Any:
             for sign, one, other in zip(node.ops, values, values[1:], strict=False)
         )
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        if node.func.id == "max":
-            return max(_evaluated(one, dims, text) for one in node.args)
+        if node.func.id in ("max", "min"):
+            values = [_evaluated(one, dims, text) for one in node.args]
+            return max(values) if node.func.id == "max" else min(values)
         inside = node.args[0]
         if node.func.id == "floor" and isinstance(inside, ast.BinOp):
             if isinstance(inside.op, ast.Div):

@@ -12,11 +12,12 @@ a smaller one, since what kernels allocate inside themselves depends on more.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from zoo.analysis.coverage import uncounted_notes
-from zoo.analysis.expressions import Atom, Expression, const, dim, evaluated, most
+from zoo.analysis.expressions import Atom, Expression, Monomial, const, dim, evaluated, most
 from zoo.analysis.memory import levels
 from zoo.analysis.records import Column, Note, Report, Trace
 from zoo.analysis.summary import rows_of, totals_of
@@ -70,22 +71,30 @@ class Formulas:
     """Where the peak holds."""
     totals: Mapping[str, Expression]
     """By the names of `FIGURES`."""
+    closed: Mapping[str, str | None] = field(default_factory=dict)
+    """Dims that are one number, and the line of code that made them so."""
 
 
-def formulas(trace: Trace, holds: Range, peak_holds: Range) -> Formulas:
+def formulas(
+    trace: Trace,
+    holds: Range,
+    peak_holds: Range,
+    closed: Mapping[str, str | None] = MappingProxyType({}),
+) -> Formulas:
     """The totals of a run with open dims.
 
     Args:
         trace: The run; its dims are expressions.
         holds: Where the run goes the way it went.
         peak_holds: Where its kernels allocate what they did besides.
+        closed: Dims that are one number, and the line of code that made them so.
 
     Returns:
         The totals.
     """
     found = {name: holds.simple(const(value)) for name, value in totals_of(trace).items()}
     found["peak_bytes"], peak_holds = peak(trace, peak_holds)
-    return Formulas(trace, holds, peak_holds, found)
+    return Formulas(trace, holds, peak_holds, found, closed)
 
 
 def peak(trace: Trace, holds: Range) -> tuple[Expression, Range]:
@@ -118,7 +127,7 @@ def _parts(level: Expression) -> Iterable[Expression]:
     """What a level is the largest of."""
     for atom in level.atoms():
         alone = Expression({((atom, 1),): 1})
-        if atom.parts and level.terms.get(((atom, 1),)) == 1:
+        if atom.parts and not atom.small and level.terms.get(((atom, 1),)) == 1:
             rest = level - alone
             if atom not in rest.atoms():
                 for part in atom.parts:
@@ -158,7 +167,13 @@ def _grows(atom: Atom) -> list[dict[str, int]]:
     if not atom.inside:
         return [{atom.text: 1}]
     parts = atom.parts or atom.inside[:1]
+    if atom.small:
+        parts = (min(parts, key=lambda part: max(map(_degree, part.terms), default=0)),)
     return [term for part in parts for term in _powers(part)]
+
+
+def _degree(one: Monomial) -> int:
+    return sum(power for _, power in one)
 
 
 def named(expressions: Sequence[Expression], taken: Iterable[str]) -> dict[Atom, Expression]:
@@ -280,14 +295,12 @@ def _written(row: Mapping[str, Any], names: Mapping[Atom, Expression]) -> dict[s
 
 def _notes(found: Formulas) -> Iterable[Note]:
     """What a reader must know of the range."""
-    fixed = [name for name, low in found.holds.low.items() if low == found.holds.high[name]]
-    for name in fixed:
-        number = found.holds.low[name]
+    for name, line in found.closed.items():
         text = (
-            f"{name} is {number} in all formulas: the model takes this size only, or makes a number "
-            f"of it (a loop over it, `int(x.shape[i])`)."
+            f"{name} is {found.holds.low[name]} in all formulas: the model takes this size only, "
+            "or makes a number of it (a loop, `int(x.shape[i])`)."
         )
-        yield Note("warning", "closed-dim", text)
+        yield Note("warning", "closed-dim", text, line)
 
 
 def figure_of(word: str) -> str:

@@ -203,7 +203,7 @@ def parse_open(word: str) -> OpenWord:
 
 def is_open_dim(word: object) -> bool:
     """Whether a dim is written as a name, and not one of a function in a formula."""
-    return isinstance(word, str) and word.isidentifier() and word not in ("floor", "max")
+    return isinstance(word, str) and word.isidentifier() and word not in ("floor", "max", "min")
 
 
 def _values_dtype(values: str, word: str) -> str:

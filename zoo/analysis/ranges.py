@@ -25,8 +25,11 @@ from zoo.analysis.expressions import (
     Expression,
     const,
     divided,
+    least,
     letters_of,
+    most,
     reduced,
+    summed,
 )
 
 if TYPE_CHECKING:
@@ -252,14 +255,14 @@ class Range:
             if low is None:
                 return Expression({(): one.constant, ((atom, 1),): 1, ((atom, 2),): -1})
             if low:
-                new[atom] = Expression({((atom, 1),): 1}) + low
+                new[atom] = Expression({((atom, 1),): 1, (): low})
         total = ZERO
         for letters, count in one.terms.items():
             part = const(count)
             for atom, power in letters:
                 alone = Expression({((atom, 1),): 1})
                 part *= new.get(atom, alone) ** power
-            total += part
+            total = summed(total, part)
         return total
 
     def _by_terms(self, one: Expression) -> tuple[int | None, int | None]:
@@ -287,11 +290,10 @@ class Range:
     def _inside(self, atom: Atom) -> tuple[int | None, int | None]:
         if atom.parts:
             ends = [self.limits(part) for part in atom.parts]
-            lows = [low for low, _ in ends if low is not None]
-            highs = [high for _, high in ends]
-            return max(lows, default=None), (
-                None if None in highs else max(high for high in highs if high is not None)
-            )
+            lows, highs = [low for low, _ in ends], [high for _, high in ends]
+            if atom.small:
+                return _lowest(lows), min((n for n in highs if n is not None), default=None)
+            return max((n for n in lows if n is not None), default=None), _highest(highs)
         assert atom.top is not None and atom.bottom is not None  # noqa: S101, PT018
         by = atom.bottom.number
         low, high = self.limits(atom.top)
@@ -408,9 +410,12 @@ class Range:
             if low is not None and low == high:
                 new[atom] = const(low)
             elif atom.parts:
-                kept = self.largest(atom.parts)
-                if len(kept) == 1:
-                    new[atom] = kept[0]
+                turn = -1 if atom.small else 1
+                kept = self.largest([part * turn for part in atom.parts])
+                if len(kept) < len(atom.parts):
+                    fixed = self.fixed()
+                    parts = [(part * turn).replaced(fixed) for part in kept]
+                    new[atom] = least(*parts) if atom.small else most(*parts)
         return one.replaced(new) if new else one
 
     def largest(self, parts: Sequence[Expression]) -> list[Expression]:
@@ -511,6 +516,17 @@ def _times(one: Ends, other: Ends) -> Ends:
         return None, None
     ends = [a * b for a in one for b in other if a is not None and b is not None]
     return min(ends), max(ends)
+
+
+def _lowest(ends: Sequence[int | None]) -> int | None:
+    """The lowest of some least numbers; None where one is not known."""
+    known = [one for one in ends if one is not None]
+    return min(known) if len(known) == len(ends) else None
+
+
+def _highest(ends: Sequence[int | None]) -> int | None:
+    known = [one for one in ends if one is not None]
+    return max(known) if len(known) == len(ends) else None
 
 
 def _positive(one: Ends) -> bool:

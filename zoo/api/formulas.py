@@ -202,7 +202,8 @@ class _Job:
             session=session,
             **self.options,
         )
-        return formulas(closed_trace(trace), session.range, session.peak_range())
+        closed = closed_trace(trace)
+        return formulas(closed, session.range, session.peak_range(), session.closed)
 
     def largest(
         self,

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from zoo.analysis.tracer.blank import META
+from zoo.analysis.tracer.symbolic import closed
 
 Dims = Sequence[Any]
 
@@ -253,9 +254,10 @@ def _repeat(tensor: Tensor, times: Dims) -> Tensor:
 def _arange(*args: Any, **options: Any) -> Any:
     numbers = [0, *args] if len(args) == 1 else list(args)
     start, end, step = (*numbers, 1)[:3]
-    if not isinstance(step, int) or step == 0 or any(isinstance(n, float) for n in numbers):
+    if step == 0 or any(isinstance(one, float | torch.SymFloat) for one in (start, end, step)):
         return NotImplemented
-    length = -((start - end) // step)
+    whole = (end - start) // step
+    length = whole if closed(whole * step) == closed(end - start) else -((start - end) // step)
     return torch.empty((length,), dtype=options.get("dtype") or torch.int64, device=META)
 
 
@@ -269,6 +271,24 @@ def _full(size: Dims, value: Any, **options: Any) -> Tensor:
     dtype = options.get("dtype") or kinds.get(type(value), torch.get_default_dtype())
     return torch.empty(tuple(size), dtype=dtype, device=META)
 
+
+def _group_norm(
+    tensor: Tensor, _: Any, __: Any, batch: Any, ___: Any, ____: Any, groups: int, *_____: Any
+) -> Any:
+    saved = [torch.empty((batch, groups), dtype=tensor.dtype, device=META) for _ in range(2)]
+    return (torch.empty(tuple(tensor.shape), dtype=tensor.dtype, device=META), *saved)
+
+
+def _upsample(tensor: Tensor, size: Dims, *_: Any) -> Tensor:
+    shape = (*tensor.shape[: -len(size)], *size)
+    return torch.empty(shape, dtype=tensor.dtype, device=META)
+
+
+UPSAMPLES = (
+    "upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d "
+    "upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d _upsample_nearest_exact1d "
+    "_upsample_nearest_exact2d _upsample_nearest_exact3d _upsample_bilinear2d_aa"
+).split()
 
 RULES: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
@@ -298,6 +318,8 @@ RULES: Mapping[str, Callable[..., Any]] = MappingProxyType(
         },
         "empty.memory_format": _new,
         "full.default": _full,
+        "native_group_norm.default": _group_norm,
+        **{f"{name}.default": _upsample for name in UPSAMPLES},
     }
 )
 """By `aten` operator and overload; asked before all others where an operand or size is open."""

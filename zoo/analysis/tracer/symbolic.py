@@ -22,9 +22,15 @@ from torch.fx.experimental import sym_node  # noqa: F401 - gives torch.SymInt it
 
 from zoo.analysis.expressions import Expression, const, dim, least, most
 from zoo.analysis.ranges import Condition, Range, Relation
+from zoo.analysis.tracer.source import line_of_caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+
+WEIGHS_BOTH = ("Contiguity.h", "SymbolicShapeMeta.cpp")
+"""Sources of torch whose questions end in one that is asked in full, where this one is not known.
+"""
 
 
 class Session:
@@ -40,6 +46,8 @@ class Session:
         self.extra: dict[Condition, None] = {}
         """What must be met besides where the peak holds: what kernels allocate inside themselves
         depends on more."""
+        self.closed: dict[str, str | None] = {}
+        """Dims that are one number, and the line of code that made them so."""
         self._measuring = False
         self._inner = Range(hint)
 
@@ -67,6 +75,9 @@ class Session:
                 self._inner.require(true)
             else:
                 self.range.require(true)
+                for name in asked.expression.dims():
+                    if self.range.low[name] == self.range.high[name]:
+                        self.closed.setdefault(name, line_of_caller())
         return found
 
     def peak_range(self) -> Range:
@@ -468,13 +479,22 @@ class Answer(_Base):
 
     expect_true = guard_size_oblivious = guard_bool
 
-    def guard_or_false(self, _file: Any = "", _line: int = 0) -> bool:
-        return self._find(decided=False) is True
+    def guard_or_false(self, file: Any = "", _line: int = 0) -> bool:
+        """The answer; no, where it is not known and what is built on it takes that into account.
+
+        torch's computation of strides does. A reshape does not: it copies where it might view.
+        """
+        if file.endswith(WEIGHS_BOTH):
+            return self._find(decided=False) is True
+        return self.guard_bool()
 
     statically_known_true = guard_or_false
 
-    def guard_or_true(self, _file: Any = "", _line: int = 0) -> bool:
-        return self._find(decided=False) is not False
+    def guard_or_true(self, file: Any = "", _line: int = 0) -> bool:
+        """The same with yes where it is not known."""
+        if file.endswith(WEIGHS_BOTH):
+            return self._find(decided=False) is not False
+        return self.guard_bool()
 
     def maybe_as_bool(self) -> bool | None:
         return self._find(decided=False)

@@ -100,17 +100,40 @@ class SymbolicMode(BlankMode):
             super()._carry_stand_in(known, given, args, kwargs, out)
 
 
+NUMBERS_ONLY = ("symbolic sizes", "concrete integers", "concrete integer", "SymInt")
+"""What torch says of a kernel that takes no open dims."""
+
+
 def _in_python(func: Any, args: Any, kwargs: Any) -> Any:
-    """An operator by torch's Python kernel or decomposition, or else as it is."""
+    """An operator by torch's Python kernel or decomposition, or else with numbers for its dims."""
     from torch._decomp import decomposition_table, meta_table
 
-    if func not in meta_table:
-        if func in decomposition_table:
-            return decomposition_table[func](*args, **kwargs)
-        found = func.decompose(*args, **kwargs)
-        if found is not NotImplemented:
-            return found
-    return func(*args, **kwargs)
+    try:
+        if func not in meta_table:
+            if func in decomposition_table:
+                return decomposition_table[func](*args, **kwargs)
+            found = func.decompose(*args, **kwargs)
+            if found is not NotImplemented:
+                return found
+        return func(*args, **kwargs)
+    except (RuntimeError, TypeError) as error:
+        if func.is_view or not any(text in str(error) for text in NUMBERS_ONLY):
+            raise
+    return func(*_numbers(args), **_numbers(kwargs))
+
+
+def _numbers(value: Any) -> Any:
+    """Arguments with numbers for open dims, which these then are in the whole range."""
+    if isinstance(value, Tensor):
+        if not has_open(value):
+            return value
+        size, stride = map(int, value.shape), map(int, value.stride())
+        return torch.empty_strided(tuple(size), tuple(stride), dtype=value.dtype, device=META)
+    if isinstance(value, list | tuple):
+        return type(value)(map(_numbers, value))
+    if isinstance(value, dict):
+        return {key: _numbers(item) for key, item in value.items()}
+    return int(value) if is_open(value) else value
 
 
 class _Measured:

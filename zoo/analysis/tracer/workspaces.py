@@ -110,7 +110,10 @@ def smallest(*values: int) -> int:
     """`min`, that leaves it open too."""
     if all(type(one) is int for one in values):
         return min(values)
-    return -largest(*(-one for one in values))
+    found = values[0]
+    for one in values[1:]:
+        found = torch.sym_min(found, one)
+    return found
 
 
 def _bytes(tensor: Tensor) -> int:
@@ -424,7 +427,7 @@ def _weight_gradient_blocks(conv: _Conv) -> tuple[int, int]:
 
 def _split(queries: int, keys: int) -> tuple[int, int]:
     """Rows and columns of the scores that the fused kernel makes at a time."""
-    rows = 256 if queries >= 768 else 64 if queries >= 192 else 32
+    rows = 32 + 32 * smallest(1, queries // 192) + 192 * smallest(1, queries // 768)
     return smallest(rows, queries), smallest(512, keys)
 
 
