@@ -177,7 +177,7 @@ def _degree(one: Monomial) -> int:
 
 
 def named(expressions: Sequence[Expression], taken: Iterable[str]) -> dict[Atom, Expression]:
-    """Names for the quotients of some expressions.
+    """Names for the quotients, and for each `min`, of some expressions.
 
     Args:
         expressions: What is to be written.
@@ -193,7 +193,7 @@ def named(expressions: Sequence[Expression], taken: Iterable[str]) -> dict[Atom,
         for part in _flat(one)
         for letters in part.terms
         for atom, _ in letters
-        if atom.top is not None
+        if atom.top is not None or atom.small
     )
     found: dict[Atom, Expression] = {}
     used = set(taken)

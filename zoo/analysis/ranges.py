@@ -96,15 +96,17 @@ class Condition:
 
 
 def _divisible(one: Expression) -> tuple[Expression, int] | None:
-    """What of `H - 7*floor(H/7)`: H and 7; None for other expressions."""
+    """What of `H - 7*floor(H/7)`, or of `7*floor((H + 6)/7) - H`: H and 7; None for others."""
     for atom in one.atoms():
         if atom.top is None or atom.bottom is None or atom.bottom.number is None:
             continue
         count = one.terms.get(((atom, 1),), 0)
-        if abs(count) == atom.bottom.number:
-            rest = one - Expression({((atom, 1),): count})
-            if rest in (atom.top, -atom.top):
-                return atom.top, atom.bottom.number
+        by, alone = abs(count), Expression({((atom, 1),): 1})
+        if by < 2:
+            continue
+        rest = (one - alone * count) * (-1 if count > 0 else 1)
+        if alone in (rest // by, (rest + by - 1) // by):
+            return rest, by
     return None
 
 
@@ -152,6 +154,10 @@ class Range:
             return True
         if asked.opposite() in self.conditions:
             return False
+        if asked.relation == ">=" and self._plain(Condition(asked.expression, "==")) in (
+            self.conditions
+        ):
+            return True
         found = self._known(asked)
         return self._known(asked.reduced()) if found is None else found
 
@@ -159,6 +165,9 @@ class Range:
         """The same without numbers and positive letters by which all of it can be divided."""
         asked = asked.shared()
         terms = asked.expression.terms
+        if asked.relation != ">=" and terms and next(iter(sorted(terms.items(), key=str)))[1] < 0:
+            asked = Condition(-asked.expression, asked.relation)
+            terms = asked.expression.terms
         if asked.relation == ">=" or len(terms) < 2 or () in terms:
             return asked
         first, *rest = terms
@@ -469,7 +478,8 @@ class Range:
         """Whether a condition says something that the intervals do not."""
         low, high = self.limits(one.expression)
         if one.relation == ">=":
-            return low is None or low < 0
+            same = self._plain(Condition(one.expression, "==")) in self.conditions
+            return not same and (low is None or low < 0)
         if one.relation == "==":
             return not low == high == 0
         return not ((low is not None and low > 0) or (high is not None and high < 0))

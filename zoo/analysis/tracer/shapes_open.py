@@ -284,6 +284,17 @@ def _upsample(tensor: Tensor, size: Dims, *_: Any) -> Tensor:
     return torch.empty(shape, dtype=tensor.dtype, device=META)
 
 
+def _adaptive_max(tensor: Tensor, size: Dims) -> tuple[Tensor, Tensor]:
+    shape = (*tensor.shape[: -len(size)], *size)
+    kinds = (tensor.dtype, torch.int64)
+    found, places = (torch.empty(shape, dtype=kind, device=META) for kind in kinds)
+    return found, places
+
+
+def _adaptive_average(tensor: Tensor, size: Dims) -> Tensor:
+    return torch.empty((*tensor.shape[: -len(size)], *size), dtype=tensor.dtype, device=META)
+
+
 UPSAMPLES = (
     "upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d "
     "upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d _upsample_nearest_exact1d "
@@ -318,6 +329,10 @@ RULES: Mapping[str, Callable[..., Any]] = MappingProxyType(
         },
         "empty.memory_format": _new,
         "full.default": _full,
+        "adaptive_max_pool2d.default": _adaptive_max,
+        "adaptive_max_pool3d.default": _adaptive_max,
+        "_adaptive_avg_pool2d.default": _adaptive_average,
+        "_adaptive_avg_pool3d.default": _adaptive_average,
         "native_group_norm.default": _group_norm,
         **{f"{name}.default": _upsample for name in UPSAMPLES},
     }
