@@ -302,7 +302,7 @@ def _marks(
     marks = []
     if figures.parameters and not figures.trainable:
         marks.append("frozen")
-    elif figures.trainable < figures.parameters:
+    elif figures.trainable != figures.parameters:
         marks.append("partly frozen")
     if repeated:
         marks.append("recursive")

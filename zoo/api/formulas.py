@@ -202,7 +202,7 @@ class _Job:
             session=session,
             **self.options,
         )
-        closed = closed_trace(trace)
+        closed = closed_trace(trace, session.range)
         return formulas(closed, session.range, session.peak_range(), session.closed)
 
     def largest(

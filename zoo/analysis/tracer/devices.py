@@ -132,6 +132,7 @@ class DeviceMode(TorchFunctionMode):
             torch.Tensor.pin_memory: lambda tensor, *_, **__: tensor,
             torch.Tensor.is_pinned: lambda *_, **__: False,
         }
+        self._special.update({func: self._stands_in(own) for func, own in blank.functions.items()})
         self._special.update({read: self._scalar(read, kind) for read, kind in _SCALARS.items()})
         self._special.update({get: self._flag(kind) for get, kind in _FLAGS.items()})
         self._special.update({move: self._move(kind) for move, kind in _TO_KIND.items()})
@@ -330,6 +331,13 @@ class DeviceMode(TorchFunctionMode):
         self.blank.hints.taken_as_ones(asked)
         with self.blank.unseen():
             return self.blank.stand_in(tensor)
+
+    def _stands_in(self, own: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return own(*args, **kwargs)
+
+        return call
 
     def _scalar(self, read: Any, kind: Any) -> Callable[..., Any]:
         """`.item()` and the like. `BlankMode` answers them, but not in inference mode."""

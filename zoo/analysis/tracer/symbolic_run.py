@@ -15,9 +15,11 @@ import torch
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
+from zoo.analysis.expressions import Expression
 from zoo.analysis.records import TensorSpec, Trace
 from zoo.analysis.tracer import shapes_open
 from zoo.analysis.tracer.blank import META, tensors_in
+from zoo.analysis.tracer.functions_open import FUNCTIONS
 from zoo.analysis.tracer.modes import BlankMode
 from zoo.analysis.tracer.recorder import Recorder, dtype_name
 from zoo.analysis.tracer.symbolic import Session, closed, is_open
@@ -25,6 +27,7 @@ from zoo.analysis.tracer.symbolic import Session, closed, is_open
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from zoo.analysis.ranges import Range
     from zoo.analysis.tracer.modes import _Operator
 
 
@@ -50,6 +53,8 @@ def has_open(value: Any) -> bool:
 
 class SymbolicMode(BlankMode):
     """`BlankMode` for operands with open dims."""
+
+    functions = FUNCTIONS
 
     def _zeros(self, args: Any, kwargs: dict[str, Any]) -> Tensor:
         if has_open(args):
@@ -178,18 +183,36 @@ class SymbolicRecorder(Recorder):
         return known
 
 
-def closed_trace(trace: Trace) -> Trace:
-    """A trace with expressions in the place of torch's open sizes."""
-    done: dict[int, Any] = {}
+def closed_trace(trace: Trace, holds: Range) -> Trace:
+    """A trace with expressions in the place of torch's open sizes.
+
+    Args:
+        trace: A run with open dims.
+        holds: Its range, in which some expressions are numbers.
+
+    Returns:
+        The trace, of ints and expressions.
+    """
+    specs: dict[int, TensorSpec] = {}
+    simple: dict[Expression, Any] = {}
+
+    def number(value: Any) -> Any:
+        one = closed(value)
+        if not isinstance(one, Expression):
+            return one
+        if one not in simple:
+            found = holds.simple(one)
+            simple[one] = found if found.number is None else found.number
+        return simple[one]
 
     def walk(value: Any) -> Any:
-        if isinstance(value, torch.SymInt):
-            return closed(value)
+        if isinstance(value, torch.SymInt | Expression):
+            return number(value)
         if isinstance(value, TensorSpec):
-            known = done.get(id(value))
+            known = specs.get(id(value))
             if known is None:
-                shape = tuple(map(closed, value.shape))
-                known = done[id(value)] = replace(value, shape=shape)
+                shape = tuple(map(number, value.shape))
+                known = specs[id(value)] = replace(value, shape=shape)
             return known
         if is_dataclass(value) and not isinstance(value, type):
             return replace(
@@ -197,4 +220,5 @@ def closed_trace(trace: Trace) -> Trace:
             )
         return tuple(map(walk, value)) if isinstance(value, tuple) else value
 
-    return walk(trace)  # type: ignore[no-any-return]
+    found: Trace = walk(trace)
+    return found
