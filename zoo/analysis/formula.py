@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from zoo.analysis.coverage import uncounted_notes
@@ -69,32 +68,38 @@ class Formulas:
     """Where all figures but the peak hold."""
     peak_holds: Range
     """Where the peak holds."""
-    totals: Mapping[str, Expression]
-    """By the names of `FIGURES`."""
+    totals: Mapping[str, Expression | None]
+    """By the names of `FIGURES`; None where a figure is not known."""
+    rows: tuple[Mapping[str, Any], ...]
+    """Rows of the summary."""
     closed: Mapping[str, str | None] = field(default_factory=dict)
     """Dims that are one number, and the line of code that made them so."""
+    counted: frozenset[str] = frozenset()
+    """Those that the model counts up to, as a loop does."""
+    fitted: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Dims that the formulas were fitted in, and the numbers at which they were seen to hold."""
 
 
-def formulas(
-    trace: Trace,
-    holds: Range,
-    peak_holds: Range,
-    closed: Mapping[str, str | None] = MappingProxyType({}),
-) -> Formulas:
-    """The totals of a run with open dims.
+def formulas(trace: Trace, holds: Range, peak_holds: Range) -> Formulas:
+    """The figures of a run with open dims.
 
     Args:
         trace: The run; its dims are expressions.
         holds: Where the run goes the way it went.
         peak_holds: Where its kernels allocate what they did besides.
-        closed: Dims that are one number, and the line of code that made them so.
 
     Returns:
-        The totals.
+        The figures.
     """
-    found = {name: holds.simple(const(value)) for name, value in totals_of(trace).items()}
+    found: dict[str, Expression | None] = {
+        name: holds.simple(const(value)) for name, value in totals_of(trace).items()
+    }
     found["peak_bytes"], peak_holds = peak(trace, peak_holds)
-    return Formulas(trace, holds, peak_holds, found, closed)
+    rows = tuple(
+        {**row, **{name: holds.simple(const(row[name])) for name in IN_ROWS}}
+        for row in rows_of(trace)
+    )
+    return Formulas(trace, holds, peak_holds, found, rows)
 
 
 def peak(trace: Trace, holds: Range) -> tuple[Expression, Range]:
@@ -236,10 +241,11 @@ def report(found: Formulas, dims: Mapping[str, int] | None = None) -> Report:
     """
     dims = dict(dims or {})
     new = {Atom(name): const(number) for name, number in dims.items()}
-    totals = {name: const(one).replaced(new) for name, one in found.totals.items()}
-    shown = [totals[name] for name in FIGURES]
+    totals = {
+        name: None if one is None else one.replaced(new) for name, one in found.totals.items()
+    }
+    shown = [one for name in FIGURES if (one := totals[name]) is not None]
     names = named(shown, found.holds.low)
-    rows = [_row(row, found.holds, new) for row in rows_of(found.trace)]
     where = {str(name): str(atom) for atom, name in names.items()}
     apart = [one for one in found.peak_holds.holds() if one not in found.holds.holds()]
     ops = found.trace.ops
@@ -250,15 +256,18 @@ def report(found: Formulas, dims: Mapping[str, int] | None = None) -> Report:
         model=found.trace.model,
         inputs=found.trace.inputs,
         columns=COLUMNS,
-        rows=tuple(_written(row, names) for row in rows),
+        rows=tuple(_written(row, new, names) for row in found.rows),
         totals={
-            **{name: str(totals[name].replaced(names)) for name in FIGURES},
+            **{name: _text(totals[name], names) for name in FIGURES},
             "where": where,
-            "growth": {name: growth(totals[name]) for name in FIGURES},
+            "growth": {
+                name: growth(one) for name in FIGURES if (one := totals[name]) is not None
+            },
             "holds": found.holds.holds(),
             "peak_holds": apart,
             "hint": dict(found.holds.hint),
             **({"at": dims} if dims else {}),
+            **({"fitted": dict(found.fitted)} if found.fitted else {}),
             "coverage": covered / len(ops) if ops else 1.0,
             "uncounted": sorted({op.op for op in ops if op.cost is None}),
         },
@@ -270,26 +279,27 @@ def report(found: Formulas, dims: Mapping[str, int] | None = None) -> Report:
     return replace(made, totals={**made.totals, "figures": evaluate(made.totals, {})})
 
 
-def _row(row: Mapping[str, Any], holds: Range, new: Mapping[Atom, Expression]) -> dict[str, Any]:
-    figures = {name: holds.simple(const(row[name])).replaced(new) for name in IN_ROWS}
-    return {**row, **figures, "growth": growth(figures["macs"])}
+def _text(one: Expression | None, names: Mapping[Atom, Expression]) -> str | None:
+    return None if one is None else str(one.replaced(names))
 
 
-def _written(row: Mapping[str, Any], names: Mapping[Atom, Expression]) -> dict[str, Any]:
+def _written(
+    row: Mapping[str, Any], new: Mapping[Atom, Expression], names: Mapping[Atom, Expression]
+) -> dict[str, Any]:
     """A row with its expressions as words."""
 
     def word(value: Any) -> Any:
         if isinstance(value, Expression):
-            number = value.number
-            return str(value.replaced(names)) if number is None else number
-        if isinstance(value, list):
-            return [word(one) for one in value]
-        return value
+            found = value.replaced(new)
+            return str(found.replaced(names)) if found.number is None else found.number
+        return [word(one) for one in value] if isinstance(value, list) else value
 
-    kept = ("path", "name", "type", "depth", "call", "output_shape", *IN_ROWS, "growth", "marks")
+    figures = {name: row[name].replaced(new) for name in IN_ROWS}
+    kept = ("path", "name", "type", "depth", "call", "output_shape", "marks")
     return {
-        name: str(row[name].replaced(names)) if name in IN_ROWS else word(row[name])
-        for name in kept
+        **{name: word(row[name]) for name in kept},
+        **{name: _text(one, names) for name, one in figures.items()},
+        "growth": growth(figures["macs"]),
     }
 
 
@@ -301,6 +311,14 @@ def _notes(found: Formulas) -> Iterable[Note]:
             "or makes a number of it (a loop, `int(x.shape[i])`)."
         )
         yield Note("warning", "closed-dim", text, line)
+    for name, seen in found.fitted.items():
+        text = (
+            f"the model counts up to {name}: formulas were fitted in it, from runs at "
+            f"{name} = {', '.join(map(str, seen))}, and hold at all of these."
+        )
+        yield Note("info", "fitted-dim", text)
+    if found.totals["peak_bytes"] is None:
+        yield Note("warning", "no-peak", "the peak follows no formula in the fitted dim.")
 
 
 def figure_of(word: str) -> str:
@@ -380,5 +398,6 @@ def evaluate(totals: Mapping[str, Any], dims: Mapping[str, int]) -> dict[str, in
     found: dict[str, int | None] = {
         name: int(evaluated(totals[name], letters)) for name in FIGURES[:-1]
     }
-    found["peak_bytes"] = int(evaluated(totals["peak_bytes"], letters)) if peak_holds else None
+    known = peak_holds and totals["peak_bytes"] is not None
+    found["peak_bytes"] = int(evaluated(totals["peak_bytes"], letters)) if known else None
     return found

@@ -180,7 +180,17 @@ class _Job:
         _budgets(under or {})
 
     def run(self, hint: Mapping[str, int]) -> Formulas:
-        """The formulas near a hint."""
+        """The formulas near a hint; fitted in a dim that the model counts up to."""
+        from zoo.analysis.unrolled import fitted
+
+        found = self._once(hint)
+        names = found.counted & set(found.closed)
+        if len(names) != 1 or found.trace.failure is not None:
+            return found
+        (name,) = names
+        return fitted(name, found, lambda number: self._once({**hint, name: number}))
+
+    def _once(self, hint: Mapping[str, int]) -> Formulas:
         from zoo.analysis.formula import formulas
         from zoo.analysis.tracer.given import input_dtype
         from zoo.analysis.tracer.open_inputs import made, split_named
@@ -202,8 +212,10 @@ class _Job:
             session=session,
             **self.options,
         )
-        closed = closed_trace(trace, session.range)
-        return formulas(closed, session.range, session.peak_range(), session.closed)
+        found = formulas(
+            closed_trace(trace, session.range), session.range, session.peak_range()
+        )
+        return replace(found, closed=session.closed, counted=frozenset(session.counted))
 
     def largest(
         self,

@@ -95,7 +95,7 @@ def _unary_in_place(tensor: Tensor, *_: Any, **__: Any) -> Any:
 def fits(shape: torch.Size, other: torch.Size) -> bool:
     """Whether `other` broadcasts to `shape`."""
     return len(other) <= len(shape) and all(
-        b in (1, a) if type(b) is int else b == a or b == 1
+        b in (1, a) if type(b) is int else not _is_one(a) and (b == a or b == 1)
         for a, b in zip(reversed(shape), reversed(other), strict=False)
     )
 

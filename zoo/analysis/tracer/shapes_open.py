@@ -295,6 +295,17 @@ def _adaptive_average(tensor: Tensor, size: Dims) -> Tensor:
     return torch.empty((*tensor.shape[: -len(size)], *size), dtype=tensor.dtype, device=META)
 
 
+def _mean(tensor: Tensor, **options: Any) -> Tensor:
+    """Of all elements; torch's Python kernel keeps what it works on."""
+    return torch.empty((), dtype=options.get("dtype") or tensor.dtype, device=META)
+
+
+def _pixel_shuffle(tensor: Tensor, factor: int) -> Tensor:
+    *outer, channels, height, width = tensor.shape
+    shape = (*outer, channels // (factor * factor), height * factor, width * factor)
+    return torch.empty(shape, dtype=tensor.dtype, device=META)
+
+
 UPSAMPLES = (
     "upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d "
     "upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d _upsample_nearest_exact1d "
@@ -329,6 +340,8 @@ RULES: Mapping[str, Callable[..., Any]] = MappingProxyType(
         },
         "empty.memory_format": _new,
         "full.default": _full,
+        "mean.default": _mean,
+        "pixel_shuffle.default": _pixel_shuffle,
         "adaptive_max_pool2d.default": _adaptive_max,
         "adaptive_max_pool3d.default": _adaptive_max,
         "_adaptive_avg_pool2d.default": _adaptive_average,

@@ -48,6 +48,8 @@ class Session:
         depends on more."""
         self.closed: dict[str, str | None] = {}
         """Dims that are one number, and the line of code that made them so."""
+        self.counted: set[str] = set()
+        """Dims whose number was asked for, as a loop does."""
         self._measuring = False
         self._inner = Range(hint)
 
@@ -182,6 +184,8 @@ class Node(_Base):
         number = self.expression.number
         if number is None:
             number = self.hint
+            if len(self.expression.dims()) == 1:
+                self.session.counted |= self.expression.dims()
             self.session.decide(Condition(self.expression - number, "=="))
         return number
 
