@@ -328,9 +328,7 @@ def _replaced(
     return total
 
 
-def _again(
-    atom: Atom, new: Mapping[Atom, Expression], done: dict[Atom, Expression]
-) -> Expression:
+def _again(atom: Atom, new: Mapping[Atom, Expression], done: dict[Atom, Expression]) -> Expression:
     """A letter, with what is inside it replaced."""
     inside = [_replaced(part, new, done) for part in atom.inside]
     if all(a == b for a, b in zip(inside, atom.inside, strict=True)):

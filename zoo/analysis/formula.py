@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 FIGURES = (
     "macs",
+    "forward_macs",
+    "backward_macs",
     "flops",
     "pointwise_flops",
     "parameters",
@@ -38,7 +40,8 @@ FIGURES = (
     "peak_bytes",
 )
 """Totals that are formulas."""
-IN_ROWS = FIGURES[:-1]
+IN_ROWS = tuple(name for name in FIGURES if not name.startswith(("forward", "backward", "peak")))
+"""Those of a row."""
 FEW = 5
 """Levels of memory that a peak is written as the largest of."""
 SHARES = (16, 8, 4, 2, 1)
@@ -92,12 +95,15 @@ def formulas(trace: Trace, holds: Range, peak_holds: Range) -> Formulas:
         The figures.
     """
     found: dict[str, Expression | None] = {
-        name: holds.simple(const(value)) for name, value in totals_of(trace).items()
+        name: holds.simple(const(value)) for name, value in totals_of(trace, trace.ops).items()
     }
+    for phase in ("forward", "backward"):
+        macs = sum(op.cost.macs for op in trace.ops if op.cost and op.phase == phase)
+        found[f"{phase}_macs"] = holds.simple(const(macs))
     found["peak_bytes"], peak_holds = peak(trace, peak_holds)
     rows = tuple(
         {**row, **{name: holds.simple(const(row[name])) for name in IN_ROWS}}
-        for row in rows_of(trace)
+        for row in rows_of(trace, trace.ops)
     )
     return Formulas(trace, holds, peak_holds, found, rows)
 
@@ -260,9 +266,7 @@ def report(found: Formulas, dims: Mapping[str, int] | None = None) -> Report:
         totals={
             **{name: _text(totals[name], names) for name in FIGURES},
             "where": where,
-            "growth": {
-                name: growth(one) for name in FIGURES if (one := totals[name]) is not None
-            },
+            "growth": {name: growth(one) for name in FIGURES if (one := totals[name]) is not None},
             "holds": found.holds.holds(),
             "peak_holds": apart,
             "hint": dict(found.holds.hint),

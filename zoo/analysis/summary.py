@@ -148,8 +148,8 @@ def summary(trace: Trace) -> Report:
     Returns:
         The report; its rows are the calls, depth first in the order in which they ran.
     """
-    ops = _forward(trace)
-    rows = rows_of(trace)
+    ops = tuple(op for op in trace.ops if op.phase == "forward")
+    rows = rows_of(trace, ops)
     return Report(
         report="summary",
         model=trace.model,
@@ -162,24 +162,26 @@ def summary(trace: Trace) -> Report:
     )
 
 
-def rows_of(trace: Trace) -> tuple[Mapping[str, Any], ...]:
+def rows_of(trace: Trace, ops: Sequence[OpCall]) -> tuple[Mapping[str, Any], ...]:
     """A row for each module call, depth first in the order in which they ran.
 
     Args:
         trace: One run; where its dims are open, figures are expressions.
+        ops: Those of its operators that are counted.
 
     Returns:
         The rows.
     """
     holders = _Holders(trace)
-    return tuple(_rows(trace, holders, _figures(trace, _forward(trace), holders)))
+    return tuple(_rows(trace, holders, _figures(trace, ops, holders)))
 
 
-def totals_of(trace: Trace) -> Mapping[str, Any]:
+def totals_of(trace: Trace, ops: Sequence[OpCall]) -> Mapping[str, Any]:
     """Figures of the whole run, without what they cover.
 
     Args:
         trace: One run; where its dims are open, figures are expressions.
+        ops: Those of its operators that are counted.
 
     Returns:
         Figures by the names of their columns.
@@ -187,15 +189,11 @@ def totals_of(trace: Trace) -> Mapping[str, Any]:
     whole = _Figures()
     for parameter in trace.parameters:
         whole.add_parameter(parameter)
-    for op in _forward(trace):
+    for op in ops:
         whole.add_op(op)
     cells = _cells(whole)
     del cells["uncounted"]
     return cells
-
-
-def _forward(trace: Trace) -> tuple[OpCall, ...]:
-    return tuple(op for op in trace.ops if op.phase == "forward")
 
 
 def _figures(trace: Trace, ops: Sequence[OpCall], holders: _Holders) -> dict[int, _Figures]:
@@ -324,7 +322,7 @@ def _shapes(specs: Sequence[TensorSpec] | None) -> list[Any] | None:
 
 def _totals(trace: Trace, ops: Sequence[OpCall]) -> Mapping[str, Any]:
     return {
-        **totals_of(trace),
+        **totals_of(trace, ops),
         "buffers": sum(buffer.spec.numel for buffer in trace.buffers),
         "buffer_bytes": sum(buffer.spec.nbytes for buffer in trace.buffers),
         "operators": len(ops),

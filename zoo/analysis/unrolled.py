@@ -122,7 +122,9 @@ class _Fit:
         step, more = seen[1] - seen[0], seen[2] - 2 * seen[1] + seen[0]
         away = self.dim - start
         found = first + step * away + (away * (away - 1) * more) // 2
-        same = all(found.at({self.name: at}) == one for at, one in zip(self.numbers, seen, strict=True))
+        same = all(
+            found.at({self.name: at}) == one for at, one in zip(self.numbers, seen, strict=True)
+        )
         return found if same else None
 
     def expression(self, seen: Sequence[Expression | None]) -> Expression | None:
@@ -179,7 +181,10 @@ class _Fit:
         for low in levels[0]:
             for high in levels[1]:
                 line = low + (high - low) * (self.dim - self.numbers[0])
-                if all(self._among(line, at, part) for at, part in zip(self.numbers, levels, strict=True)):
+                if all(
+                    self._among(line, at, part)
+                    for at, part in zip(self.numbers, levels, strict=True)
+                ):
                     lines.append(line)
         covered = all(
             any(self._at(line, at) == part for line in lines)

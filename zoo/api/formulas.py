@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.analysis import report as plain
 from zoo.api.shown import Report
-from zoo.errors import ExpressionError, InputError, OptionError
+from zoo.errors import ExpressionError, OptionError
 from zoo.subjects import Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import nn
 
-    from zoo.analysis.costs.base import CostFormula
     from zoo.analysis.formula import Formulas
     from zoo.analysis.inputs import OpenWord
 
@@ -55,20 +54,14 @@ class FormulaReport(Report):
         return evaluate(self.totals, dims)
 
 
-def formula(  # noqa: PLR0913 - those of `trace`, and its own
+def formula(
     model: str | nn.Module,
     *inputs: Any,
     at: Mapping[str, int] | None = None,
     largest: str | None = None,
     under: Mapping[str, int | str] | None = None,
-    kwargs: Mapping[str, Any] | None = None,
-    arguments: Mapping[str, Any] | None = None,
-    train: bool = False,
-    device: str = "cpu",
-    dtype: str | None = None,
-    formulas: Mapping[str, CostFormula] | None = None,
     hints: Mapping[str, float] | None = None,
-    progress: Callable[[int], None] | None = None,
+    **options: Any,
 ) -> FormulaReport:
     """MACs, parameters, activations and peak memory as formulas in dims that are left open.
 
@@ -82,15 +75,10 @@ def formula(  # noqa: PLR0913 - those of `trace`, and its own
         at: Numbers of some dims: formulas are those in the others. Numbers of all: figures, too.
         largest: A dim: how large it may be under the budgets of `under`.
         under: What figures may be at most: `{"peak": "24GB", "macs": "600M"}`.
-        kwargs: More inputs, by name.
-        arguments: What the model is built with, when it is given by words.
-        train: Whether dropout and batch statistics are on; formulas are of the forward pass.
-        device: Where the run is said to take place.
-        dtype: What floating point weights and inputs are cast to.
-        formulas: Costs by operator, above plugins' and zoo's own.
         hints: By dim, a number near which the formula is wanted; and what data-dependent
             operations find.
-        progress: Is called now and then with the number of operators so far.
+        **options: As for `trace`, without `batch`. Formulas are of a whole training step where one
+            is asked for.
 
     Returns:
         The report. Its totals are strings; `evaluate` gives numbers.
@@ -104,17 +92,14 @@ def formula(  # noqa: PLR0913 - those of `trace`, and its own
         >>> formula("lenet", "B,1,H,W").totals["holds"]
         ['B >= 1', '28 <= H <= 31', '28 <= W <= 31']
     """
-    job = _Job(
-        Subject(model, inputs, kwargs=kwargs, arguments=arguments),
-        hints,
-        {
-            "training": train,
-            "device": device,
-            "dtype": dtype,
-            "formulas": formulas,
-            "progress": progress,
-        },
-    )
+    from zoo.analysis.records import Trace
+
+    if isinstance(model, Trace):
+        raise OptionError("formula", "a trace has run already", "Give the model itself.")
+    if options.get("batch") is not None:
+        raise OptionError("batch", "dims are those of the inputs", "Name it: --input B,3,H,W.")
+    named = {name: options.pop(name, None) for name in ("kwargs", "arguments")}
+    job = _Job(Subject(model, inputs, **named), hints, options)
     given = dict(at or {})
     job.check(given, largest, under)
     from zoo.analysis import formula as analysis
@@ -194,27 +179,18 @@ class _Job:
         from zoo.analysis.formula import formulas
         from zoo.analysis.tracer.given import input_dtype
         from zoo.analysis.tracer.open_inputs import made, split_named
-        from zoo.analysis.tracer.run import run, torch_dtype
+        from zoo.analysis.tracer.run import torch_dtype
         from zoo.analysis.tracer.symbolic import Session
         from zoo.analysis.tracer.symbolic_run import closed_trace
-        from zoo.subjects import manager
 
-        session = Session(hint)
-        dtype = torch_dtype(self.options["dtype"]) or input_dtype(self.subject.module)
+        session, subject = Session(hint), self.subject
+        dtype = torch_dtype(self.options.get("dtype")) or input_dtype(subject.module)
         positional, named = split_named(self.inputs)
-        trace = run(
-            self.subject.module,
-            made(positional, session, dtype),
-            kwargs=made({**named, **self.kwargs}, session, dtype),
-            info=self.subject.info,
-            plugin_formulas=manager().costs(),
-            hints=self.said,
-            session=session,
-            **self.options,
-        )
-        found = formulas(
-            closed_trace(trace, session.range), session.range, session.peak_range()
-        )
+        subject.inputs = tuple(made(positional, session, dtype))
+        subject.kwargs = made({**named, **self.kwargs}, session, dtype)
+        trace = subject.trace(session=session, hints=self.said, **self.options)
+        closed = closed_trace(trace, session.range)
+        found = formulas(closed, session.range, session.peak_range())
         return replace(found, closed=session.closed, counted=frozenset(session.counted))
 
     def largest(
@@ -259,8 +235,8 @@ def _whole(name: str, number: float) -> int:
 def _budgets(under: Mapping[str, int | str]) -> dict[str, int]:
     """`{"peak_bytes": 24000000000}` of `{"peak": "24GB"}`."""
     from zoo.analysis.formula import figure_of
-    from zoo.api.hardware import budget
     from zoo.analysis.quantities import quantity
+    from zoo.api.hardware import budget
 
     found = {}
     for word, limit in under.items():
@@ -306,6 +282,3 @@ def _hints(words: Sequence[OpenWord], defaults: Sequence[OpenWord]) -> dict[str,
             guess = LEAST_BATCH if axis == 0 else IMAGE if len(word.dims) > 3 else SEQUENCE
             found[name] = known if isinstance(known, int) and known > 1 else guess
     return found
-
-
-__all__ = ["FormulaReport", "InputError", "formula"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from zoo.cli.options import report, run_options, strict_option, table_options
+from zoo.cli.options import report, run_options, step_options, strict_option, table_options
 from zoo.cli.output import output_options
 
 
@@ -27,6 +27,7 @@ from zoo.cli.output import output_options
     help="peak=24GB, macs=600M, parameters=5M, activation=1GB; repeat for several.",
 )
 @run_options
+@step_options
 @table_options
 @strict_option
 @output_options
@@ -38,6 +39,7 @@ def formula(ctx: click.Context, /, model: str, **options: Any) -> None:
     zoo formula resnet50 --input B,3,H,W
     zoo formula ./gpt.py:GPT --input B,T:int64 --hint T=1024
     zoo formula resnet18 --input B,1,96,96 --largest B --under peak=24GB
+    zoo formula resnet18 --input B,1,96,96 --train --optimizer adamw
     """  # noqa: D301 - click wants the character itself
     at = {name: _length(name, text) for name, text in _pairs(options.pop("at"), "--at")}
     under = dict(_pairs(options.pop("under"), "--under"))

@@ -335,9 +335,7 @@ RULES: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "constant_pad_nd.default": _pad,
         "repeat.default": _repeat,
         **{f"arange.{kind}": _arange for kind in ("default", "start", "start_step")},
-        **{
-            f"{name}.default": _new for name in ("zeros", "ones", "rand", "randn")
-        },
+        **{f"{name}.default": _new for name in ("zeros", "ones", "rand", "randn")},
         "empty.memory_format": _new,
         "full.default": _full,
         "mean.default": _mean,
