@@ -218,9 +218,10 @@ class Expression:
         known = {} if known is None else known
         total = 0
         for one, count in self.terms.items():
+            term = count
             for atom, power in one:
-                count *= atom.value(dims, known) ** power
-            total += count
+                term *= atom.value(dims, known) ** power
+            total += term
         return total
 
     def atoms(self) -> dict[Atom, None]:
@@ -358,8 +359,10 @@ def divided(top: Expression, bottom: Expression) -> Expression | None:
 
 
 def _order(item: tuple[Monomial, int]) -> tuple[int, tuple[tuple[str, int], ...]]:
-    """By degree, then by letters: an order that products keep is not needed for exactness, since
-    a remainder that does not vanish is no quotient."""
+    """By degree, then by letters.
+
+    No order that products keep is needed: a remainder that does not vanish is no quotient.
+    """
     one, _ = item
     return sum(power for _, power in one), tuple((atom.text, power) for atom, power in one)
 
@@ -571,8 +574,9 @@ def evaluated(text: str, dims: Mapping[str, int]) -> int | bool:
         tree = ast.parse(plain, mode="eval").body
     except SyntaxError:
         raise ExpressionError(repr(text), "it is no formula") from None
-    found = _evaluated(tree, dims, text)
-    return found  # type: ignore[no-any-return]
+    if isinstance(tree, ast.Compare):
+        return _compared(tree, dims, text)
+    return _evaluated(tree, dims, text)  # type: ignore[no-any-return]
 
 
 def _evaluated(node: ast.expr, dims: Mapping[str, int], text: str) -> Any:
@@ -588,19 +592,26 @@ def _evaluated(node: ast.expr, dims: Mapping[str, int], text: str) -> Any:
     if isinstance(node, ast.BinOp) and type(node.op) in _WORDS:
         left, right = (_evaluated(one, dims, text) for one in (node.left, node.right))
         return _WORDS[type(node.op)](left, right)
-    if isinstance(node, ast.Compare):
-        values = [_evaluated(one, dims, text) for one in (node.left, *node.comparators)]
-        return all(
-            _WORDS[type(sign)](one, other)
-            for sign, one, other in zip(node.ops, values, values[1:], strict=False)
-        )
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        if node.func.id in ("max", "min"):
-            values = [_evaluated(one, dims, text) for one in node.args]
-            return max(values) if node.func.id == "max" else min(values)
-        inside = node.args[0]
-        if node.func.id == "floor" and isinstance(inside, ast.BinOp):
-            if isinstance(inside.op, ast.Div):
-                top, bottom = (_evaluated(one, dims, text) for one in (inside.left, inside.right))
-                return top // bottom
+        return _called(node.func.id, node.args, dims, text)
     raise ExpressionError(repr(text), "it is no formula")
+
+
+def _compared(node: ast.Compare, dims: Mapping[str, int], text: str) -> bool:
+    """Of `28 <= H <= 31`."""
+    values = [_evaluated(one, dims, text) for one in (node.left, *node.comparators)]
+    signs = [_WORDS[type(sign)] for sign in node.ops]
+    pairs = zip(signs, values, values[1:], strict=False)
+    return all(sign(one, other) for sign, one, other in pairs)
+
+
+def _called(name: str, args: Sequence[ast.expr], dims: Mapping[str, int], text: str) -> int:
+    """Of `max(a, b)`, `min(a, b)` and `floor(a/b)`."""
+    inside = args[0] if args else None
+    if name == "floor" and isinstance(inside, ast.BinOp) and isinstance(inside.op, ast.Div):
+        top, bottom = (_evaluated(one, dims, text) for one in (inside.left, inside.right))
+        return int(top // bottom)
+    if name not in ("max", "min") or not args:
+        raise ExpressionError(repr(text), "it is no formula")
+    values = [_evaluated(one, dims, text) for one in args]
+    return int(max(values) if name == "max" else min(values))

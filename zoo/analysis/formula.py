@@ -396,12 +396,12 @@ def evaluate(totals: Mapping[str, Any], dims: Mapping[str, int]) -> dict[str, in
         if not evaluated(condition, letters):
             said = ", ".join(f"{name}={number}" for name, number in dims.items())
             raise _outside(said, condition, [n for n in wanted if n in condition] or wanted)
-    peak_holds = all(evaluated(condition, letters) for condition in totals["peak_holds"])
-    for name, text in totals["where"].items():
-        letters[name] = int(evaluated(text, letters))
+    peak_holds = all(evaluated(one, letters) for one in totals["peak_holds"])
+    for letter, quotient in totals["where"].items():
+        letters[letter] = int(evaluated(quotient, letters))
     found: dict[str, int | None] = {
         name: int(evaluated(totals[name], letters)) for name in FIGURES[:-1]
     }
-    known = peak_holds and totals["peak_bytes"] is not None
-    found["peak_bytes"] = int(evaluated(totals["peak_bytes"], letters)) if known else None
+    most_held = totals["peak_bytes"] if peak_holds else None
+    found["peak_bytes"] = None if most_held is None else int(evaluated(most_held, letters))
     return found

@@ -195,9 +195,7 @@ def parse_open(word: str) -> OpenWord:
     if not any(map(is_open_dim, parts)):
         read = parse(word)
         return OpenWord(read.name, read.spec.shape, read.spec.dtype if read.typed else None)
-    found: list[int | str] = []
-    for part in parts:
-        found.append(part if is_open_dim(part) else dims_of(part, word)[0])
+    found = [part if is_open_dim(part) else dims_of(part, word)[0] for part in parts]
     return OpenWord(name, tuple(found), dtype)
 
 

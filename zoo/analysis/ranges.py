@@ -1,10 +1,10 @@
 """Where does a formula hold?
 
 A run on open dims goes one way at each question about a size. A `Range` is what is known of the
-dims: the interval of each, and conditions that tie several together (`16*h*w == 400`, `H % 2 == 0`).
-It begins with all positive numbers. What follows from it is known; what does not is answered as the
-run's own numbers (the hint) answer it, and from then on belongs to the range, so that the run goes
-the same way at every point inside.
+dims: the interval of each, and conditions beside (`H % 2 == 0`, `B*H*W >= 320`). It begins with all
+positive numbers. What follows from it is known; what does not is answered as the run's own numbers
+(the hint) answer it, and from then on belongs to the range, so that the run goes the same way at
+every point inside.
 
 A question about one dim becomes an interval where its answer changes in one place. One about a
 product is tied to the hint's factors, which makes the range smaller and keeps it readable:
@@ -19,7 +19,6 @@ from math import gcd, lcm
 from typing import TYPE_CHECKING, Literal
 
 from zoo.analysis.expressions import (
-    ONE,
     ZERO,
     Atom,
     Expression,
@@ -194,7 +193,7 @@ class Range:
         return asked.relation == "!=" if apart else None
 
     def limits(self, one: Expression) -> tuple[int | None, int | None]:
-        """Numbers that an expression is between everywhere in the range; None where no end is known.
+        """Numbers that an expression is between everywhere in the range; None where unknown.
 
         They need not be the tightest: letters are taken to vary on their own.
         """
@@ -411,8 +410,10 @@ class Range:
         return found
 
     def simple(self, one: Expression) -> Expression:
-        """The expression with the numbers of letters that are fixed, and without parts of a `max`
-        that are never the largest."""
+        """The expression with numbers for the letters that are fixed.
+
+        Of a `max`, parts that are never the largest are left out.
+        """
         new = dict(self.fixed())
         for atom in letters_of([one]):
             low, high = self._atom(atom)
@@ -515,9 +516,8 @@ def _times(one: Ends, other: Ends) -> Ends:
     if one == (0, 0) or other == (0, 0):
         return 0, 0
     if _positive(one) and _positive(other):
-        low = (one[0] or 0) * (other[0] or 0)
         high = None if one[1] is None or other[1] is None else one[1] * other[1]
-        return low, high
+        return (one[0] or 0) * (other[0] or 0), high
     for first, second in ((one, other), (other, one)):
         if first[1] is not None and first[1] <= 0:  # turn it round
             low, high = _times((-first[1], None if first[0] is None else -first[0]), second)
@@ -556,8 +556,10 @@ def _last(same: Callable[[int], bool], here: int, high: int | None) -> int | Non
 
 
 def _search(same: Callable[[int], bool], here: int, end: int) -> int:
-    """The farthest number from `here` towards `end` at which a condition, which changes once there
-    at most, is still met."""
+    """The farthest number from `here` towards `end` at which a condition is still met.
+
+    Between the two it changes once at most.
+    """
     if same(end):
         return end
     inside, outside = here, end

@@ -94,7 +94,8 @@ def formula(
     """
     from zoo.analysis.records import Trace
 
-    if isinstance(model, Trace):
+    given_model: object = model
+    if isinstance(given_model, Trace):
         raise OptionError("formula", "a trace has run already", "Give the model itself.")
     if options.get("batch") is not None:
         raise OptionError("batch", "dims are those of the inputs", "Name it: --input B,3,H,W.")
@@ -181,14 +182,15 @@ class _Job:
         from zoo.analysis.tracer.open_inputs import made, split_named
         from zoo.analysis.tracer.run import torch_dtype
         from zoo.analysis.tracer.symbolic import Session
-        from zoo.analysis.tracer.symbolic_run import closed_trace
+        from zoo.analysis.tracer.symbolic_run import closed_trace, quick_collections
 
         session, subject = Session(hint), self.subject
         dtype = torch_dtype(self.options.get("dtype")) or input_dtype(subject.module)
         positional, named = split_named(self.inputs)
         subject.inputs = tuple(made(positional, session, dtype))
         subject.kwargs = made({**named, **self.kwargs}, session, dtype)
-        trace = subject.trace(session=session, hints=self.said, **self.options)
+        with quick_collections():
+            trace = subject.trace(session=session, hints=self.said, **self.options)
         closed = closed_trace(trace, session.range)
         found = formulas(closed, session.range, session.peak_range())
         return replace(found, closed=session.closed, counted=frozenset(session.counted))
@@ -207,7 +209,13 @@ class _Job:
         best, top = None, None
         for _ in range(PIECES):
             holds = found.peak_holds if "peak_bytes" in budgets else found.holds
-            kept = [(found.totals[figure], limit) for figure, limit in budgets.items()]
+            kept = [
+                (one, limit)
+                for figure, limit in budgets.items()
+                if (one := found.totals[figure]) is not None
+            ]
+            if len(kept) < len(budgets):
+                break
             answer = largest(name, kept, holds, at)
             end = holds.high[name]
             if answer is None:

@@ -5,15 +5,17 @@ They stand in for their namesakes where dims are open, and call the operators th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as fn
 
 from zoo.analysis.tracer import recurrent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 _NN = torch._C._nn
 ATEN = torch.ops.aten

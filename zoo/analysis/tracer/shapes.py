@@ -95,7 +95,7 @@ def _unary_in_place(tensor: Tensor, *_: Any, **__: Any) -> Any:
 def fits(shape: torch.Size, other: torch.Size) -> bool:
     """Whether `other` broadcasts to `shape`."""
     return len(other) <= len(shape) and all(
-        b in (1, a) if type(b) is int else not _is_one(a) and (b == a or b == 1)
+        b in (1, a) if type(b) is int else not _is_one(a) and b in (a, 1)
         for a, b in zip(reversed(shape), reversed(other), strict=False)
     )
 
@@ -120,7 +120,7 @@ def _stretched(left: torch.Size, right: torch.Size) -> list[int] | None:
     for a, b in sizes:
         if _is_one(a) or _is_one(b):
             shape.append(b if _is_one(a) else a)
-        elif a == b or b == 1:
+        elif b in (a, 1):
             shape.append(a)
         elif a == 1:
             shape.append(b)

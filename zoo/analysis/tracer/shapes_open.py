@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from zoo.analysis.tracer.blank import META
+from zoo.analysis.tracer.shapes import like
 from zoo.analysis.tracer.symbolic import closed
 
 Dims = Sequence[Any]
@@ -179,8 +180,7 @@ def _slice(
     length = tensor.shape[axis]
     first = _clamped(0 if start is None else start, length)
     last = length if end is None else _clamped(end, length)
-    if last < first:
-        last = first
+    last = max(last, first)
     size, stride = list(tensor.shape), list(tensor.stride())
     offset = tensor.storage_offset() + first * stride[axis]
     size[axis] = (last - first + step - 1) // step
@@ -196,7 +196,7 @@ def _clamped(at: Any, length: Any) -> Any:
         at = at + length
         if at < 0:
             return 0
-    return at if at <= length else length
+    return min(at, length)
 
 
 def _select(tensor: Tensor, dim: int, index: Any) -> Tensor:
@@ -295,6 +295,12 @@ def _adaptive_average(tensor: Tensor, size: Dims) -> Tensor:
     return torch.empty((*tensor.shape[: -len(size)], *size), dtype=tensor.dtype, device=META)
 
 
+def _pointwise(tensor: Any, *_: Any, **options: Any) -> Any:
+    """Of a floating point tensor that is not laid out as its result, and a number."""
+    plain = isinstance(tensor, Tensor) and tensor.is_floating_point() and not options
+    return like(tensor) if plain else NotImplemented
+
+
 def _mean(tensor: Tensor, **options: Any) -> Tensor:
     """Of all elements; torch's Python kernel keeps what it works on."""
     return torch.empty((), dtype=options.get("dtype") or tensor.dtype, device=META)
@@ -338,6 +344,7 @@ RULES: Mapping[str, Callable[..., Any]] = MappingProxyType(
         **{f"{name}.default": _new for name in ("zeros", "ones", "rand", "randn")},
         "empty.memory_format": _new,
         "full.default": _full,
+        "div.Scalar": _pointwise,
         "mean.default": _mean,
         "pixel_shuffle.default": _pixel_shuffle,
         "adaptive_max_pool2d.default": _adaptive_max,

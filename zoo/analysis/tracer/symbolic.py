@@ -1,7 +1,7 @@
 """How does a run take dims that are left open?
 
 torch lets a size be any object that answers the questions of its `SymNode`: arithmetic, comparison,
-and which way to go. `Node` answers them with expressions of our own (`zoo.analysis.expressions`).
+and which way to go. `_Node` answers them with expressions of our own (`zoo.analysis.expressions`).
 Where code asks which way to go, the run goes the way of the hint, and its `Range` remembers what
 that takes, unless it is true everywhere; so the range is where the run is as it was seen to be.
 
@@ -55,7 +55,7 @@ class Session:
 
     def size(self, name: str) -> torch.SymInt:
         """An open dim, as torch takes it."""
-        return torch.SymInt(Node(self, dim(name)))  # type: ignore[arg-type]
+        return torch.SymInt(_Node(self, dim(name)))  # type: ignore[arg-type]
 
     def known(self, asked: Condition) -> bool | None:
         """The answer to a question, where the range as it is tells it."""
@@ -132,14 +132,14 @@ class _Base:
     def clone(self) -> Any:
         return self
 
-    def wrap_int(self, number: int) -> Node:
-        return Node(self.session, const(number))
+    def wrap_int(self, number: int) -> _Node:
+        return _Node(self.session, const(number))
 
-    def wrap_bool(self, answer: bool) -> Answer:  # noqa: FBT001 - torch's signature
-        return Answer(self.session, answer)
+    def wrap_bool(self, answer: bool) -> _Answer:  # noqa: FBT001 - torch's signature
+        return _Answer(self.session, answer)
 
     def wrap_float(self, number: float) -> Any:
-        return Real(self.session, const(0), Fraction(0), number)
+        return _Real(self.session, const(0), Fraction(0), number)
 
     def str(self) -> Any:
         return repr(self)
@@ -148,7 +148,7 @@ class _Base:
         return repr(self)
 
 
-class Node(_Base):
+class _Node(_Base):
     """A whole number that depends on open dims.
 
     Args:
@@ -176,8 +176,8 @@ class Node(_Base):
     def hint(self) -> int:
         return self.session.range.value(self.expression)
 
-    def _new(self, expression: Expression) -> Node:
-        return Node(self.session, expression)
+    def _new(self, expression: Expression) -> _Node:
+        return _Node(self.session, expression)
 
     def guard_int(self, _file: Any = "", _line: int = 0) -> int:
         """Its number at the hint, which it then has everywhere in the range."""
@@ -192,25 +192,25 @@ class Node(_Base):
     def int_(self) -> int:
         return self.guard_int()
 
-    def _compare(self, expression: Expression, relation: Relation) -> Answer:
-        return Answer(self.session, Condition(expression, relation))
+    def _compare(self, expression: Expression, relation: Relation) -> _Answer:
+        return _Answer(self.session, Condition(expression, relation))
 
-    def eq(self, other: Node) -> Answer:
+    def eq(self, other: _Node) -> _Answer:
         return self._compare(self.expression - other.expression, "==")
 
-    def ne(self, other: Node) -> Answer:
+    def ne(self, other: _Node) -> _Answer:
         return self._compare(self.expression - other.expression, "!=")
 
-    def ge(self, other: Node) -> Answer:
+    def ge(self, other: _Node) -> _Answer:
         return self._compare(self.expression - other.expression, ">=")
 
-    def le(self, other: Node) -> Answer:
+    def le(self, other: _Node) -> _Answer:
         return self._compare(other.expression - self.expression, ">=")
 
-    def gt(self, other: Node) -> Answer:
+    def gt(self, other: _Node) -> _Answer:
         return self._compare(self.expression - other.expression - 1, ">=")
 
-    def lt(self, other: Node) -> Answer:
+    def lt(self, other: _Node) -> _Answer:
         return self._compare(other.expression - self.expression - 1, ">=")
 
     def add(self, other: Any) -> Any:
@@ -222,21 +222,21 @@ class Node(_Base):
     def mul(self, other: Any) -> Any:
         return self._new(self.expression * other.expression)
 
-    def neg(self) -> Node:
+    def neg(self) -> _Node:
         return self._new(-self.expression)
 
-    def pos(self) -> Node:
+    def pos(self) -> _Node:
         return self
 
-    def floordiv(self, other: Node) -> Node:
+    def floordiv(self, other: _Node) -> _Node:
         return self._new(self.expression // other.expression)
 
     int_floordiv = floordiv
 
-    def mod(self, other: Node) -> Node:
+    def mod(self, other: _Node) -> _Node:
         return self._new(self.expression % other.expression)
 
-    def pow(self, other: Node) -> Node:
+    def pow(self, other: _Node) -> _Node:
         return self._new(self.expression ** other.guard_int())
 
     pow_by_natural = pow
@@ -256,25 +256,25 @@ class Node(_Base):
         known = self.session.known(Condition(both[0] - both[1], ">="))
         return None if known is None else answers[0 if known else 1]
 
-    def _even(self, other: Node) -> Any:
+    def _even(self, other: _Node) -> Any:
         """A true quotient, of a number."""
         below = other.expression.number
         if below is None:
             below = other.guard_int()
-        return Real(self.session, self.expression, Fraction(1, below))
+        return _Real(self.session, self.expression, Fraction(1, below))
 
     int_truediv = truediv = float_truediv = _even
 
-    def sym_float(self) -> Real:
-        return Real(self.session, self.expression, Fraction(1))
+    def sym_float(self) -> _Real:
+        return _Real(self.session, self.expression, Fraction(1))
 
-    def ceil(self) -> Node:
+    def ceil(self) -> _Node:
         return self
 
     floor = trunc = round = ceil
 
 
-class Real(_Base):
+class _Real(_Base):
     """A float that is a whole number, which depends on open dims, times a fraction.
 
     Args:
@@ -300,7 +300,7 @@ class Real(_Base):
     def is_float(self) -> bool:
         return True
 
-    def sym_float(self) -> Real:
+    def sym_float(self) -> _Real:
         return self
 
     def clone(self) -> Any:
@@ -314,41 +314,41 @@ class Real(_Base):
         """Its number at the hint, which the dims then have."""
         if self.plain is not None:
             return self.plain
-        return float(Node(self.session, self.expression).guard_int() * self.factor)
+        return float(_Node(self.session, self.expression).guard_int() * self.factor)
 
     float_ = guard_float
 
-    def _whole(self, *, up: bool) -> Node:
+    def _whole(self, *, up: bool) -> _Node:
         if self.plain is not None:
             number = math.ceil(self.plain) if up else math.floor(self.plain)
-            return Node(self.session, const(number))
+            return _Node(self.session, const(number))
         top = self.expression * self.factor.numerator
         below = self.factor.denominator
         found = -(-top // below) if up else top // below
-        return Node(self.session, found)
+        return _Node(self.session, found)
 
-    def ceil(self) -> Node:
+    def ceil(self) -> _Node:
         return self._whole(up=True)
 
-    def floor(self) -> Node:
+    def floor(self) -> _Node:
         return self._whole(up=False)
 
-    def trunc(self) -> Node:
+    def trunc(self) -> _Node:
         positive = self.session.decide(Condition(self.expression * _sign(self.factor), ">="))
         return self._whole(up=not positive)
 
     int_ = trunc
 
-    def mul(self, other: Any) -> Real:
+    def mul(self, other: Any) -> _Real:
         mine, its = self._plain(), _plain_of(other)
         if mine is not None and its is not None:
-            return Real(self.session, const(0), Fraction(0), mine * its)
+            return _Real(self.session, const(0), Fraction(0), mine * its)
         if its is not None and math.isfinite(its):
-            return Real(self.session, self.expression, self.factor * Fraction(its))
+            return _Real(self.session, self.expression, self.factor * Fraction(its))
         if mine is not None and math.isfinite(mine):
             factor = getattr(other, "factor", Fraction(1)) * Fraction(mine)
-            return Real(self.session, other.expression, factor)
-        return self.wrap_float(self.guard_float() * float(_number(other)))
+            return _Real(self.session, other.expression, factor)
+        return _Real(self.session, const(0), Fraction(0), self.guard_float() * _number(other))
 
     def _plain(self) -> float | None:
         return _plain_of(self)
@@ -367,7 +367,7 @@ class Real(_Base):
     def truediv(self, other: Any) -> Any:
         its = _plain_of(other)
         if its and math.isfinite(its) and self.plain is None:
-            return Real(self.session, self.expression, self.factor / Fraction(its))
+            return _Real(self.session, self.expression, self.factor / Fraction(its))
         mine, number = self._both(other)
         return self.wrap_float(mine / number)
 
@@ -382,7 +382,7 @@ class Real(_Base):
     def neg(self) -> Any:
         return self.mul(self.wrap_float(-1.0))
 
-    def _compared(self, other: Any, relation: str) -> Answer:
+    def _compared(self, other: Any, relation: str) -> _Answer:
         mine, its = self._both(other)
         answers = {
             "eq": mine == its,
@@ -392,24 +392,24 @@ class Real(_Base):
             "gt": mine > its,
             "ge": mine >= its,
         }
-        return Answer(self.session, answers[relation])
+        return _Answer(self.session, answers[relation])
 
-    def eq(self, other: Any) -> Answer:
+    def eq(self, other: Any) -> _Answer:
         return self._compared(other, "eq")
 
-    def ne(self, other: Any) -> Answer:
+    def ne(self, other: Any) -> _Answer:
         return self._compared(other, "ne")
 
-    def lt(self, other: Any) -> Answer:
+    def lt(self, other: Any) -> _Answer:
         return self._compared(other, "lt")
 
-    def le(self, other: Any) -> Answer:
+    def le(self, other: Any) -> _Answer:
         return self._compared(other, "le")
 
-    def gt(self, other: Any) -> Answer:
+    def gt(self, other: Any) -> _Answer:
         return self._compared(other, "gt")
 
-    def ge(self, other: Any) -> Answer:
+    def ge(self, other: Any) -> _Answer:
         return self._compared(other, "ge")
 
 
@@ -418,18 +418,18 @@ def _sign(factor: Fraction) -> int:
 
 
 def _number(node: Any) -> float:
-    return node.guard_float() if isinstance(node, Real) else node.guard_int()
+    return node.guard_float() if isinstance(node, _Real) else node.guard_int()
 
 
 def _plain_of(node: Any) -> float | None:
     """A float's number, or a whole one's, where it depends on no dim."""
-    if isinstance(node, Real):
+    if isinstance(node, _Real):
         return node.plain
     number: int | None = node.expression.number
     return number
 
 
-class Answer(_Base):
+class _Answer(_Base):
     """Yes or no, which may depend on open dims.
 
     Args:
@@ -437,7 +437,11 @@ class Answer(_Base):
         asked: A condition, a pair of answers with `and` or `or` between, or the answer itself.
     """
 
-    def __init__(self, session: Session, asked: Condition | bool | tuple[str, Any, Any]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        asked: Condition | bool | tuple[str, Any, Any],  # noqa: FBT001 - it is what is asked
+    ) -> None:
         super().__init__(session)
         self.asked = asked
 
@@ -457,29 +461,28 @@ class Answer(_Base):
         if isinstance(asked, bool):
             return asked
         if isinstance(asked, Condition):
-            if decided:
-                return self.session.decide(asked)
-            if hinted:
-                return self.session.range.met(asked)
-            return self.session.known(asked)
-        word, left, right = asked
+            known = self.session.range.met(asked) if hinted else self.session.known(asked)
+            return self.session.decide(asked) if decided else known
+        return self._of_two(*asked, decided=decided, hinted=hinted)
+
+    def _of_two(
+        self, word: str, left: _Answer, right: _Answer, *, decided: bool, hinted: bool
+    ) -> bool | None:
         ends = word == "or"  # what ends the question early
         known = [one._find(decided=False, hinted=hinted) for one in (left, right)]
         if ends in known:
             return ends
-        if not decided:
-            return None if None in known else not ends
-        for one in (left, right):
-            if one._find(decided=True) is ends:
-                return ends
+        if None in known and not decided:
+            return None
+        if None in known and any(one._find(decided=True) is ends for one in (left, right)):
+            return ends
         return not ends
 
     def guard_bool(self, _file: Any = "", _line: int = 0) -> bool:
         """The answer, which is then the same everywhere in the range."""
         return bool(self._find(decided=True))
 
-    def bool_(self) -> bool:
-        return self.guard_bool()
+    bool_ = guard_bool
 
     expect_true = guard_size_oblivious = guard_bool
 
@@ -503,25 +506,25 @@ class Answer(_Base):
     def maybe_as_bool(self) -> bool | None:
         return self._find(decided=False)
 
-    def and_(self, other: Answer) -> Answer:
-        return Answer(self.session, ("and", self, other))
+    def and_(self, other: _Answer) -> _Answer:
+        return _Answer(self.session, ("and", self, other))
 
     sym_and = and_
 
-    def or_(self, other: Answer) -> Answer:
-        return Answer(self.session, ("or", self, other))
+    def or_(self, other: _Answer) -> _Answer:
+        return _Answer(self.session, ("or", self, other))
 
     sym_or = or_
 
-    def sym_not(self) -> Answer:
+    def sym_not(self) -> _Answer:
         asked = self.asked
         if isinstance(asked, bool):
-            return Answer(self.session, not asked)
+            return _Answer(self.session, not asked)
         if isinstance(asked, Condition):
-            return Answer(self.session, asked.opposite())
+            return _Answer(self.session, asked.opposite())
         word, left, right = asked
         turned = "or" if word == "and" else "and"
-        return Answer(self.session, (turned, left.sym_not(), right.sym_not()))
+        return _Answer(self.session, (turned, left.sym_not(), right.sym_not()))
 
     not_ = sym_not
 
@@ -537,7 +540,8 @@ def is_open(value: Any) -> bool:
 def closed(value: Any) -> Any:
     """A size as an int or an expression."""
     if isinstance(value, torch.SymInt):
-        expression: Expression = value.node.expression  # type: ignore[union-attr,assignment]
+        node: Any = value.node
+        expression: Expression = node.expression
         number = expression.number
         return expression if number is None else number
     return value

@@ -8,6 +8,8 @@ cost formulas, which are plain arithmetic, work on them as they do on numbers.
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +57,16 @@ class SymbolicMode(BlankMode):
     """`BlankMode` for operands with open dims."""
 
     functions = FUNCTIONS
+    dirty = False
+    """Whether torch's Python kernels may have left cycles that hold tensors."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:  # torch's signature
+        if self.dirty:
+            self.dirty = False
+            gc.collect()
+        return super().__torch_dispatch__(func, types, args, kwargs)
 
     def _zeros(self, args: Any, kwargs: dict[str, Any]) -> Tensor:
         if has_open(args):
@@ -89,6 +101,7 @@ class SymbolicMode(BlankMode):
             out = known.rule(*blanks, **options)
             if out is not NotImplemented:
                 return out
+        self.dirty = True
         return _in_python(known.func, blanks, options)
 
     def _run_on_zeros(
@@ -181,6 +194,19 @@ class SymbolicRecorder(Recorder):
             known = TensorSpec(tuple(tensor.shape), dtype_name(tensor.dtype), device)
             self._specs[key] = known
         return known
+
+
+@contextmanager
+def quick_collections() -> Iterator[None]:
+    """Inside, collecting garbage looks at what was made inside only."""
+    frozen = gc.get_freeze_count() == 0
+    if frozen:
+        gc.freeze()
+    try:
+        yield
+    finally:
+        if frozen:
+            gc.unfreeze()
 
 
 def closed_trace(trace: Trace, holds: Range) -> Trace:

@@ -100,20 +100,20 @@ def largest(*values: int) -> int:
     """`max`, that leaves it open which is the largest where sizes are open."""
     if all(type(one) is int for one in values):
         return max(values)
-    found = values[0]
+    found: Any = values[0]
     for one in values[1:]:
         found = torch.sym_max(found, one)
-    return found
+    return found  # type: ignore[no-any-return]
 
 
 def smallest(*values: int) -> int:
     """`min`, that leaves it open too."""
     if all(type(one) is int for one in values):
         return min(values)
-    found = values[0]
+    found: Any = values[0]
     for one in values[1:]:
         found = torch.sym_min(found, one)
-    return found
+    return found  # type: ignore[no-any-return]
 
 
 def _bytes(tensor: Tensor) -> int:
@@ -435,14 +435,16 @@ def _attention(setting: Setting, args: Sequence[Any], _: Sequence[Tensor]) -> in
     query, key = args[0], args[1]
     rows, columns = _split(query.shape[-2], key.shape[-2])
     held = rows * columns + 2 * rows + rows * query.shape[-1]
-    return 4 * setting.threads * held
+    needed: int = 4 * setting.threads * held
+    return needed
 
 
 def _attention_backward(setting: Setting, args: Sequence[Any], _: Sequence[Tensor]) -> int:
     grad, query, key = args[0], args[1], args[2]
     rows, columns = _split(query.shape[-2], key.shape[-2])
     copies = _copied(grad.transpose(1, 2))
-    return copies + query.element_size() * setting.threads * 2 * rows * columns + 4 * rows
+    needed: int = copies + query.element_size() * setting.threads * 2 * rows * columns + 4 * rows
+    return needed
 
 
 def _safe_softmax(_: Setting, args: Sequence[Any], outputs: Sequence[Tensor]) -> int:
@@ -481,7 +483,8 @@ def _lstm(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
     x, hidden = args[0], args[6].shape[-1]
     steps, batch, into = x.shape
     weights = 4 * (into + hidden) * _ld(4 * hidden)
-    return _copied(x) + 16 * hidden + weights + _lstm_scratch(steps, batch, hidden)
+    needed: int = _copied(x) + 16 * hidden + weights + _lstm_scratch(steps, batch, hidden)
+    return needed
 
 
 def _lstm_backward(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
@@ -492,7 +495,8 @@ def _lstm_backward(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int
     padded = sum(16 * hidden * _ld(width) for width in (into, hidden) if _ld(width) != width)
     weights = 4 * (into + hidden) * _ld(4 * hidden)
     scratch = _lstm_scratch(steps, batch, hidden)
-    return _copied(grad_out) + blank + 16 * hidden + padded + weights + scratch
+    needed: int = _copied(grad_out) + blank + 16 * hidden + padded + weights + scratch
+    return needed
 
 
 def _clone_for_blas(matrix: Tensor) -> bool:
@@ -529,12 +533,14 @@ def _layer_norm_backward(setting: Setting, args: Sequence[Any], _: Sequence[Tens
 
 def _group_norm_backward(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
     x, batch, channels = args[1], args[5], args[6]
-    return _copied(args[0], x) + 2 * batch * channels * x.element_size()
+    needed: int = _copied(args[0], x) + 2 * batch * channels * x.element_size()
+    return needed
 
 
 def _batch_norm(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
     x = args[0]
-    return 2 * x.shape[1] * x.element_size()
+    needed: int = 2 * x.shape[1] * x.element_size()
+    return needed
 
 
 def _batch_norm_backward(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
@@ -582,9 +588,11 @@ def _embedding_bag_backward(_: Setting, args: Sequence[Any], __: Sequence[Tensor
     size, bags, sizes = indices.element_size(), grad.shape[0], sum(map(_held, lists))
     behind = _bag_lists(grad, indices, bags, mode, padding) - sizes
     if mode == BAG_MAX:
-        return behind + grad.numel() * (size + grad.element_size()) + size * bags
+        needed: int = behind + grad.numel() * (size + grad.element_size()) + size * bags
+        return needed
     turned = size * (indices.numel() + 1) if mode == BAG_SUM and padding < 0 else 0
-    return behind + _copied(grad) + turned + 3 * size * indices.numel()
+    needed = behind + _copied(grad) + turned + 3 * size * indices.numel()
+    return needed
 
 
 def _trilinear(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
@@ -603,7 +611,8 @@ def _trilinear(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
             last *= largest(*sizes)
         if dim not in summed or dim not in args[5]:
             first *= largest(*sizes[:2])
-    return first + last
+    needed: int = first + last
+    return needed
 
 
 def _roll(_: Setting, args: Sequence[Any], outputs: Sequence[Tensor]) -> int:
