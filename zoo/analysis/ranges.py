@@ -344,13 +344,12 @@ class Range:
             return ()
         alone = [Expression({((atom, 1),): 1}) for atom, _ in letters[0]]
         count, number = asked.expression.terms[letters[0]], asked.expression.constant
-        if any((self.limits(one)[0] or 0) < 0 for one in alone):
-            return ()
         if asked.relation == "==" and number:
             return tuple(Condition(one - self.value(one), "==") for one in alone)
         if asked.relation == "!=" and not number:
             return tuple(Condition(one, "!=") for one in alone)
-        if asked.relation == ">=" and 0 < -number <= count:
+        positive = all(_positive(self.limits(one)) for one in alone)
+        if asked.relation == ">=" and 0 < -number <= count and positive:
             return tuple(Condition(one - 1, ">=") for one in alone)
         return ()
 

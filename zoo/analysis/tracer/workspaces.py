@@ -588,10 +588,11 @@ def _embedding_bag_backward(_: Setting, args: Sequence[Any], __: Sequence[Tensor
     size, bags, sizes = indices.element_size(), grad.shape[0], sum(map(_held, lists))
     behind = _bag_lists(grad, indices, bags, mode, padding) - sizes
     if mode == BAG_MAX:
-        needed: int = behind + grad.numel() * (size + grad.element_size()) + size * bags
-        return needed
-    turned = size * (indices.numel() + 1) if mode == BAG_SUM and padding < 0 else 0
-    needed = behind + _copied(grad) + turned + 3 * size * indices.numel()
+        places = grad.numel() * (size + grad.element_size())
+    else:
+        turned = mode == BAG_SUM and padding < 0
+        places = _copied(grad) + size * ((indices.numel() + 1) * turned + 3 * indices.numel())
+    needed: int = behind + places + (size * bags if mode == BAG_MAX else 0)
     return needed
 
 
