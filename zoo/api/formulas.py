@@ -231,7 +231,11 @@ class _Job:
             if found.trace.failure is not None:
                 break
         words = ", ".join(f"{figure} <= {limit}" for figure, limit in budgets.items())
-        return {"largest": name, f"largest_{name}": top, "under": words, "bounded": best == top}
+        if best is None:
+            words += f": kept at no {name}"
+        elif top is None:
+            words += f": kept at every {name}, without an end"
+        return {f"largest_{name}": top, "under": words}
 
 
 def _whole(name: str, number: float) -> int:
