@@ -99,7 +99,9 @@ def test_a_condition_on_a_product_ties_its_factors() -> None:
     assert holds.simple(h * w) == 25
 
 
-@pytest.mark.parametrize("text", ["B +", "sin(B)", "floor(B)", "B.real", "max()", "__import__('os')"])
+@pytest.mark.parametrize(
+    "text", ["B +", "sin(B)", "floor(B)", "B.real", "max()", "__import__('os')"]
+)
 def test_what_is_no_formula_is_refused(text: str) -> None:
     with pytest.raises(ExpressionError, match="no formula"):
         evaluated(text, {"B": 1})

@@ -566,6 +566,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "index_put.default": _index_put,
         "linalg_vector_norm.default": _vector_norm,
         "sum.default": _sum,
+        "mean.default": _sum,
         "masked_fill.Scalar": _masked_fill,
         "stack.default": _stack,
         **{f"{name}.{kind}": _compare for name in COMPARE for kind in ("Tensor", "Scalar")},
