@@ -1,4 +1,4 @@
-"""A formula is the traced figure at every point of its range, and the range says where that ends."""
+"""A formula is the traced figure at every point of its range, and the range says where it ends."""
 
 from __future__ import annotations
 

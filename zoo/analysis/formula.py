@@ -108,6 +108,36 @@ def formulas(trace: Trace, holds: Range, peak_holds: Range) -> Formulas:
     return Formulas(trace, holds, peak_holds, found, rows)
 
 
+def checked(found: Formulas, trace: Trace) -> Formulas:
+    """Formulas that give a traced run's figures; others become unknown.
+
+    A model that makes tensors of open sizes and looks at what they hold goes another way with
+    numbers, where these tensors have data.
+
+    Args:
+        found: Formulas.
+        trace: A run with the numbers of the hint.
+
+    Returns:
+        The formulas.
+    """
+    wanted = dict(totals_of(trace, trace.ops))
+    wanted["peak_bytes"] = max(levels(trace))
+    for phase in ("forward", "backward"):
+        macs = [op.cost.macs for op in trace.ops if op.cost and op.phase == phase]
+        wanted[f"{phase}_macs"] = sum(macs)
+    hint = found.holds.hint
+    wrong = [
+        name
+        for name, one in found.totals.items()
+        if one is not None and name in wanted and one.at(hint) != wanted[name]
+    ]
+    if not wrong:
+        return found
+    rows = tuple({**row, **{name: None for name in wrong if name in row}} for row in found.rows)
+    return replace(found, totals={**found.totals, **dict.fromkeys(wrong)}, rows=rows)
+
+
 def peak(trace: Trace, holds: Range) -> tuple[Expression, Range]:
     """The largest level of a run's memory.
 
@@ -298,12 +328,12 @@ def _written(
             return str(found.replaced(names)) if found.number is None else found.number
         return [word(one) for one in value] if isinstance(value, list) else value
 
-    figures = {name: row[name].replaced(new) for name in IN_ROWS}
+    figures = {name: None if (one := row[name]) is None else one.replaced(new) for name in IN_ROWS}
     kept = ("path", "name", "type", "depth", "call", "output_shape", "marks")
     return {
         **{name: word(row[name]) for name in kept},
         **{name: _text(one, names) for name, one in figures.items()},
-        "growth": growth(figures["macs"]),
+        "growth": None if (macs := figures["macs"]) is None else growth(macs),
     }
 
 
@@ -321,8 +351,13 @@ def _notes(found: Formulas) -> Iterable[Note]:
             f"{name} = {', '.join(map(str, seen))}, and hold at all of these."
         )
         yield Note("info", "fitted-dim", text)
-    if found.totals["peak_bytes"] is None:
-        yield Note("warning", "no-peak", "the peak follows no formula in the fitted dim.")
+    unknown = [name for name in FIGURES if found.totals[name] is None]
+    if unknown:
+        text = (
+            f"no formula is known of {', '.join(unknown)}: a run with numbers at the hint gives "
+            "others, or runs at several numbers follow none."
+        )
+        yield Note("warning", "no-formula", text)
 
 
 def figure_of(word: str) -> str:
@@ -400,7 +435,8 @@ def evaluate(totals: Mapping[str, Any], dims: Mapping[str, int]) -> dict[str, in
     for letter, quotient in totals["where"].items():
         letters[letter] = int(evaluated(quotient, letters))
     found: dict[str, int | None] = {
-        name: int(evaluated(totals[name], letters)) for name in FIGURES[:-1]
+        name: None if (text := totals[name]) is None else int(evaluated(text, letters))
+        for name in FIGURES[:-1]
     }
     most_held = totals["peak_bytes"] if peak_holds else None
     found["peak_bytes"] = None if most_held is None else int(evaluated(most_held, letters))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from zoo.analysis.formula import Formulas
     from zoo.analysis.inputs import OpenWord
+    from zoo.analysis.tracer.symbolic import Numbers, Session
 
 PIECES = 12
 """Ranges that a budget is looked for in, one after the other."""
@@ -72,7 +73,8 @@ def formula(
         *inputs: Words with names in the place of dims ("B,3,H,W", "ids=B,T:int64"), shapes
             ("B", 3, "H", "W"), or what `trace` takes. One name is one dim, wherever it stands.
             None: the model's default input, its first dim open as `B`.
-        at: Numbers of some dims: formulas are those in the others. Numbers of all: figures, too.
+        at: Numbers of some dims, which are their hints too: formulas are those in the others.
+            Numbers of all: figures, too.
         largest: A dim: how large it may be under the budgets of `under`.
         under: What figures may be at most: `{"peak": "24GB", "macs": "600M"}`.
         hints: By dim, a number near which the formula is wanted; and what data-dependent
@@ -167,28 +169,38 @@ class _Job:
 
     def run(self, hint: Mapping[str, int]) -> Formulas:
         """The formulas near a hint; fitted in a dim that the model counts up to."""
+        from zoo.analysis.formula import checked
+        from zoo.analysis.tracer.symbolic import Numbers
         from zoo.analysis.unrolled import fitted
 
         found = self._once(hint)
-        names = found.counted & set(found.closed)
-        if len(names) != 1 or found.trace.failure is not None:
+        if found.trace.failure is not None:
             return found
-        (name,) = names
-        return fitted(name, found, lambda number: self._once({**hint, name: number}))
+        names = found.counted & set(found.closed)
+        if len(names) == 1:
+            (name,) = names
+            found = fitted(name, found, lambda number: self._once({**hint, name: number}))
+        self._fill(Numbers(hint))
+        return checked(found, self.subject.trace(hints=self.said, **self.options))
 
-    def _once(self, hint: Mapping[str, int]) -> Formulas:
-        from zoo.analysis.formula import formulas
+    def _fill(self, session: Session | Numbers) -> None:
+        """Give the model inputs with a session's dims."""
         from zoo.analysis.tracer.given import input_dtype
         from zoo.analysis.tracer.open_inputs import made, split_named
         from zoo.analysis.tracer.run import torch_dtype
+
+        dtype = torch_dtype(self.options.get("dtype")) or input_dtype(self.subject.module)
+        positional, named = split_named(self.inputs)
+        self.subject.inputs = tuple(made(positional, session, dtype))
+        self.subject.kwargs = made({**named, **self.kwargs}, session, dtype)
+
+    def _once(self, hint: Mapping[str, int]) -> Formulas:
+        from zoo.analysis.formula import formulas
         from zoo.analysis.tracer.symbolic import Session
         from zoo.analysis.tracer.symbolic_run import closed_trace, quick_collections
 
         session, subject = Session(hint), self.subject
-        dtype = torch_dtype(self.options.get("dtype")) or input_dtype(subject.module)
-        positional, named = split_named(self.inputs)
-        subject.inputs = tuple(made(positional, session, dtype))
-        subject.kwargs = made({**named, **self.kwargs}, session, dtype)
+        self._fill(session)
         with quick_collections():
             trace = subject.trace(session=session, hints=self.said, **self.options)
         closed = closed_trace(trace, session.range)

@@ -11,7 +11,7 @@ from zoo.analysis.inputs import OpenWord, is_open_dim, parse_open
 from zoo.analysis.tracer.blank import META
 
 if TYPE_CHECKING:
-    from zoo.analysis.tracer.symbolic import Session
+    from zoo.analysis.tracer.symbolic import Numbers, Session
 
 
 def read(value: Any) -> Any:
@@ -58,7 +58,7 @@ def words_in(value: Any) -> list[OpenWord]:
     return []
 
 
-def made(value: Any, session: Session, dtype: torch.dtype) -> Any:
+def made(value: Any, session: Session | Numbers, dtype: torch.dtype) -> Any:
     """Inputs with the session's dims, from what `read` gave.
 
     Args:

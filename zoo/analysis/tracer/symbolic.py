@@ -99,6 +99,21 @@ class Session:
             self._measuring = outer
 
 
+class Numbers:
+    """The dims of a run with numbers.
+
+    Args:
+        hint: A number for each dim.
+    """
+
+    def __init__(self, hint: Mapping[str, int]) -> None:
+        self.hint = hint
+
+    def size(self, name: str) -> int:
+        """A dim's number."""
+        return self.hint[name]
+
+
 class _Base:
     """What torch asks of every node."""
 
