@@ -94,10 +94,15 @@ def _unary_in_place(tensor: Tensor, *_: Any, **__: Any) -> Any:
 
 def fits(shape: torch.Size, other: torch.Size) -> bool:
     """Whether `other` broadcasts to `shape`."""
-    return len(other) <= len(shape) and all(
-        b in (1, a) if type(b) is int else not _is_one(a) and b in (a, 1)
-        for a, b in zip(reversed(shape), reversed(other), strict=False)
-    )
+    if len(other) > len(shape):
+        return False
+    for a, b in zip(reversed(shape), reversed(other), strict=False):
+        if type(b) is int:
+            if b not in (1, a):
+                return False
+        elif _is_one(a) or b not in (a, 1):
+            return False
+    return True
 
 
 def alike(shape: torch.Size, other: torch.Size) -> bool:

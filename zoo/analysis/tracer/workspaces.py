@@ -96,9 +96,12 @@ class Workspaces:
         return formula, [one.default_value for one in func._schema.arguments if not one.kwarg_only]
 
 
+_INTS = {int}
+
+
 def largest(*values: int) -> int:
     """`max`, that leaves it open which is the largest where sizes are open."""
-    if all(type(one) is int for one in values):
+    if set(map(type, values)) == _INTS:
         return max(values)
     found: Any = values[0]
     for one in values[1:]:
@@ -108,7 +111,7 @@ def largest(*values: int) -> int:
 
 def smallest(*values: int) -> int:
     """`min`, that leaves it open too."""
-    if all(type(one) is int for one in values):
+    if set(map(type, values)) == _INTS:
         return min(values)
     found: Any = values[0]
     for one in values[1:]:
