@@ -14,6 +14,7 @@
     |  `- NothingToTrain     no gradient reaches a parameter
     |- SweepError            a sweep that cannot begin or go on
     |- PlanError             a plan to freeze that cannot be made
+    |- ExpressionError       a formula that cannot be read, or has no value there
     |- UnknownColumn         a column that no report has
     |- BadFormat             a format that no view writes
     |- OutputError           a file that cannot be written
@@ -164,6 +165,14 @@ class PlanError(ZooError):
     """A plan to freeze that cannot be made."""
 
     def __init__(self, what: str, reason: str, hint: str) -> None:
+        self.what, self.reason, self.hint = what, reason, hint
+        super().__init__(f"{what}: {reason}. {hint}")
+
+
+class ExpressionError(ZooError):
+    """A formula that cannot be read, or that has no value where it was asked for."""
+
+    def __init__(self, what: str, reason: str, hint: str = "See `zoo formula --help`.") -> None:
         self.what, self.reason, self.hint = what, reason, hint
         super().__init__(f"{what}: {reason}. {hint}")
 

@@ -3,6 +3,8 @@
 One input is a word: `1,3,96,96`, `1x3x96x96`, `1,128:int64`, `f32[1,3,96,96]`, `x=1,3,96,96`,
 `ids=1,128@ints:30522` (token ids below 30,522) or `x=1,3,8,8@random`. No run looks at values, so
 `@random` and `@ints:vocab` say the dtype. Nothing here needs torch.
+
+`zoo formula` alone takes words with letters, `B,3,H,W` or `f32[B,T,8]`: dims that are left open.
 """
 
 from __future__ import annotations
@@ -41,6 +43,17 @@ class InputWord(NamedTuple):
     """Its shape and dtype."""
     typed: bool
     """Whether the dtype was said, and was not filled in."""
+
+
+class OpenWord(NamedTuple):
+    """One input, read, some of whose dims may be open."""
+
+    name: str | None
+    """Argument of `forward`; None for one given by position."""
+    dims: tuple[int | str, ...]
+    """Numbers, and names of open dims."""
+    dtype: str | None
+    """Torch's name of the element type; None where none was said."""
 
 
 def dtype_of(word: str, what: str) -> str:
@@ -89,7 +102,8 @@ def dims_of(word: str, what: str) -> tuple[int, ...]:
             reason = (
                 f"{text!r} is not a whole number" if text else "a dim is missing between commas"
             )
-            raise InputError(repr(what), reason, WORDS)
+            hint = f"{WORDS} `zoo formula` leaves dims open." if text.isidentifier() else WORDS
+            raise InputError(repr(what), reason, hint)
         dim = int(text) if len(text) <= 40 else MOST + 1
         if dim <= 0:
             raise InputError(repr(what), f"dim {text} is not positive", WORDS)
@@ -140,21 +154,54 @@ def parse(word: str) -> InputWord:
         >>> str(parse("f32[1,3,96,96]").spec)
         'f32[1,3,96,96]'
     """
+    name, dims, dtype = _parts(word)
+    if dtype is not None and not dims.strip() and "[" in word:
+        return InputWord(name, TensorSpec((), dtype), typed=True)
+    shape = dims_of(dims, word)
+    return InputWord(name, TensorSpec(shape, dtype or "float32"), typed=dtype is not None)
+
+
+def _parts(word: str) -> tuple[str | None, str, str | None]:
+    """Name, dims and dtype of an input's word."""
     named = _NAMED.match(word.strip())
     name, rest = (named.group(1), named.group(2)) if named else (None, word.strip())
     rest, _, values = rest.partition("@")
     dtype = _values_dtype(values, word) if values or "@" in word else None
     short = _SHORT_FORM.match(rest.strip())
     if short:
-        dtype, dims = dtype_of(short.group(1), word), short.group(2)
-        if not dims.strip():
-            return InputWord(name, TensorSpec((), dtype), typed=True)
-    else:
-        dims, colon, said = rest.partition(":")
-        if colon:
-            dtype = dtype_of(said, word)
-    shape = dims_of(dims, word)
-    return InputWord(name, TensorSpec(shape, dtype or "float32"), typed=dtype is not None)
+        return name, short.group(2), dtype_of(short.group(1), word)
+    dims, colon, said = rest.partition(":")
+    return name, dims, dtype_of(said, word) if colon else dtype
+
+
+def parse_open(word: str) -> OpenWord:
+    """Read one input whose dims may be open.
+
+    Args:
+        word: As for `parse`, with names in the place of some dims.
+
+    Returns:
+        Its name, dims and dtype.
+
+    Raises:
+        InputError: It is none of these forms.
+
+    Example:
+        >>> parse_open("ids=B,T:int64")
+        OpenWord(name='ids', dims=('B', 'T'), dtype='int64')
+    """
+    name, dims, dtype = _parts(word)
+    parts = [part.strip() for part in (dims.split(",") if "," in dims else dims.split("x"))]
+    if not any(map(is_open_dim, parts)):
+        read = parse(word)
+        return OpenWord(read.name, read.spec.shape, read.spec.dtype if read.typed else None)
+    found = [part if is_open_dim(part) else dims_of(part, word)[0] for part in parts]
+    return OpenWord(name, tuple(found), dtype)
+
+
+def is_open_dim(word: object) -> bool:
+    """Whether a dim is written as a name, and not one of a function in a formula."""
+    return isinstance(word, str) and word.isidentifier() and word not in ("floor", "max", "min")
 
 
 def _values_dtype(values: str, word: str) -> str:

@@ -149,19 +149,51 @@ def summary(trace: Trace) -> Report:
         The report; its rows are the calls, depth first in the order in which they ran.
     """
     ops = tuple(op for op in trace.ops if op.phase == "forward")
-    holders = _Holders(trace)
-    figures = _figures(trace, ops, holders)
-    rows = list(_rows(trace, holders, figures))
+    rows = rows_of(trace, ops)
     return Report(
         report="summary",
         model=trace.model,
         inputs=trace.inputs,
         columns=COLUMNS,
-        rows=tuple(rows),
+        rows=rows,
         totals=_totals(trace, ops),
         notes=(*uncounted_notes(trace, ops), *_unused_notes(trace), *trace.notes),
         failure=trace.failure,
     )
+
+
+def rows_of(trace: Trace, ops: Sequence[OpCall]) -> tuple[Mapping[str, Any], ...]:
+    """A row for each module call, depth first in the order in which they ran.
+
+    Args:
+        trace: One run; where its dims are open, figures are expressions.
+        ops: Those of its operators that are counted.
+
+    Returns:
+        The rows.
+    """
+    holders = _Holders(trace)
+    return tuple(_rows(trace, holders, _figures(trace, ops, holders)))
+
+
+def totals_of(trace: Trace, ops: Sequence[OpCall]) -> Mapping[str, Any]:
+    """Figures of the whole run, without what they cover.
+
+    Args:
+        trace: One run; where its dims are open, figures are expressions.
+        ops: Those of its operators that are counted.
+
+    Returns:
+        Figures by the names of their columns.
+    """
+    whole = _Figures()
+    for parameter in trace.parameters:
+        whole.add_parameter(parameter)
+    for op in ops:
+        whole.add_op(op)
+    cells = _cells(whole)
+    del cells["uncounted"]
+    return cells
 
 
 def _figures(trace: Trace, ops: Sequence[OpCall], holders: _Holders) -> dict[int, _Figures]:
@@ -268,7 +300,7 @@ def _marks(
     marks = []
     if figures.parameters and not figures.trainable:
         marks.append("frozen")
-    elif figures.trainable < figures.parameters:
+    elif figures.trainable != figures.parameters:
         marks.append("partly frozen")
     if repeated:
         marks.append("recursive")
@@ -289,15 +321,8 @@ def _shapes(specs: Sequence[TensorSpec] | None) -> list[Any] | None:
 
 
 def _totals(trace: Trace, ops: Sequence[OpCall]) -> Mapping[str, Any]:
-    whole = _Figures()
-    for parameter in trace.parameters:
-        whole.add_parameter(parameter)
-    for op in ops:
-        whole.add_op(op)
-    cells = _cells(whole)
-    del cells["uncounted"]
     return {
-        **cells,
+        **totals_of(trace, ops),
         "buffers": sum(buffer.spec.numel for buffer in trace.buffers),
         "buffer_bytes": sum(buffer.spec.nbytes for buffer in trace.buffers),
         "operators": len(ops),

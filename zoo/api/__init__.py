@@ -23,6 +23,7 @@ _HOME = {
     "devices": "hardware",
     "doctor": "plugins",
     "flops": "costs",
+    "formula": "formulas",
     "freeze": "freezing",
     "info": "models",
     "list_models": "models",
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from zoo.api.checking import check
     from zoo.api.comparing import compare
     from zoo.api.costs import flops, params, summary
+    from zoo.api.formulas import formula
     from zoo.api.freezing import freeze
     from zoo.api.hardware import budget, device, devices
     from zoo.api.models import create, info, list_models, read_settings
@@ -65,6 +67,7 @@ __all__ = [
     "devices",
     "doctor",
     "flops",
+    "formula",
     "freeze",
     "info",
     "list_models",

@@ -20,6 +20,7 @@ COMMANDS = {
     "devices": "zoo.cli.devices:devices",
     "doctor": "zoo.cli.doctor:doctor",
     "flops": "zoo.cli.flops:flops",
+    "formula": "zoo.cli.formula:formula",
     "freeze": "zoo.cli.freeze:freeze",
     "info": "zoo.cli.catalog:info",
     "list": "zoo.cli.catalog:list_models",

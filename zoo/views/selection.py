@@ -55,6 +55,7 @@ USUAL = {
         *("name", "batch", "input", "parameters", "macs", "activation_bytes", "peak_bytes"),
         *("status", "error"),
     ),
+    "formula": ("output_shape", "parameters", "growth", "macs"),
     "params": (
         *("role", "shape", "dtype", "tensors", "parameters", "parameter_bytes"),
         *("mean", "std", "norm", "zeros", "non_finite"),

@@ -107,7 +107,7 @@ def totals(report: Report, units: Units) -> list[Total]:
     by_name = {column.name: column.unit for column in report.columns}
     lines = []
     for name, value in report.totals.items():
-        if name in COVERAGE or name in moot(report) or value == []:
+        if name in COVERAGE or name in moot(report) or value in ([], {}):
             continue
         unit = by_name.get(name) or unit_of(name)
         if isinstance(value, (list, tuple)) and value and all(map(is_number, value)):

@@ -145,6 +145,7 @@ class DeviceMode(TorchFunctionMode):
             torch.nn.functional.one_hot: self._one_hot,
         }
         self._special.update({ask: self._named(ask, name) for ask, name in _NAMES.items()})
+        self._special.update({func: self._stands_in(own) for func, own in blank.functions.items()})
         self._special.update({read: self._scalar(read, kind) for read, kind in _SCALARS.items()})
         self._special.update({get: self._flag(kind) for get, kind in _FLAGS.items()})
         self._special.update({move: self._move(kind) for move, kind in _TO_KIND.items()})
@@ -374,6 +375,13 @@ class DeviceMode(TorchFunctionMode):
         self.blank.hints.taken_as_ones(asked)
         with self.blank.unseen():
             return self.blank.stand_in(tensor)
+
+    def _stands_in(self, own: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return own(*args, **kwargs)
+
+        return call
 
     def _named(self, ask: Any, kind: str) -> Callable[..., Any]:
         """A function whose operators wait for what it is called by."""

@@ -14,6 +14,7 @@ are off: in a backward pass, which torch runs with them on, each `tensor.shape` 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -134,6 +135,8 @@ class BlankMode(TorchDispatchMode):
     """
 
     supports_higher_order_operators = True
+    functions: Mapping[Any, Any] = MappingProxyType({})
+    """What stands in for functions of torch's."""
 
     def __init__(
         self, hints: Hints | None = None, observer: Observer | None = None, device: str = "cpu"

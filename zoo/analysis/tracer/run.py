@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from zoo.analysis.tracer.ledger import Ledger
+    from zoo.analysis.tracer.symbolic import Session
     from zoo.analysis.tracer.watching import Watch
 
 
@@ -65,6 +66,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
     hints: Mapping[str, float] | None = None,
     progress: Callable[[int], None] | None = None,
     watch: Watch | None = None,
+    session: Session | None = None,
 ) -> Trace:
     """Run `model` forward on tensors without data, or take a step of its training.
 
@@ -88,6 +90,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
         hints: What data-dependent operations find, by operation or by `file:line`.
         progress: Is called now and then with the number of operators so far.
         watch: Writes down the functions of torch's that are called.
+        session: Open dims of the inputs, which are blank tensors then.
 
     Returns:
         The trace.
@@ -112,8 +115,7 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
 
     def attempt() -> tuple[Trace, BaseException | None]:
         answers = Hints(hints)
-        recorder = Recorder(model, costs, progress)
-        mode = BlankMode(answers, recorder, place)
+        recorder, mode = _watchers(model, costs, progress, answers, place, session)
         with borrowed(model, training=training, dtype=cast, device=place):
             _there_before(recorder.ledger, place, model, args, options)
             before = Before(recorder.paths.modules) if place != "cpu" else None
@@ -133,6 +135,24 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
         if type(error).__module__.startswith("torch._dynamo"):
             trace, _ = attempt()  # now that torch._dynamo is loaded, `_eagerly` can turn it off
     return trace
+
+
+def _watchers(
+    model: nn.Module,
+    costs: Formulas,
+    progress: Callable[[int], None] | None,
+    answers: Hints,
+    place: str,
+    session: Session | None,
+) -> tuple[Recorder, BlankMode]:
+    """What writes a run down, and the mode that it runs in."""
+    if session is None:
+        recorder = Recorder(model, costs, progress)
+        return recorder, BlankMode(answers, recorder, place)
+    from zoo.analysis.tracer.symbolic_run import SymbolicMode, SymbolicRecorder
+
+    recorder = SymbolicRecorder(session, model, costs, progress)
+    return recorder, SymbolicMode(answers, recorder, place)
 
 
 @contextmanager

@@ -94,9 +94,27 @@ def _unary_in_place(tensor: Tensor, *_: Any, **__: Any) -> Any:
 
 def fits(shape: torch.Size, other: torch.Size) -> bool:
     """Whether `other` broadcasts to `shape`."""
-    return len(other) <= len(shape) and all(
-        b in (a, 1) for a, b in zip(reversed(shape), reversed(other), strict=False)
+    if len(other) > len(shape):
+        return False
+    for a, b in zip(reversed(shape), reversed(other), strict=False):
+        if type(b) is int:
+            if b not in (1, a):
+                return False
+        elif _is_one(a) or b not in (a, 1):
+            return False
+    return True
+
+
+def alike(shape: torch.Size, other: torch.Size) -> bool:
+    """Whether two shapes are one; an open dim, which may be 1, is not taken to be that number."""
+    return len(shape) == len(other) and all(
+        type(a) is type(b) and a == b for a, b in zip(shape, other, strict=True)
     )
+
+
+def _is_one(length: int) -> bool:
+    """Whether a length is 1, and not an open dim that may be."""
+    return type(length) is int and length == 1
 
 
 def _stretched(left: torch.Size, right: torch.Size) -> list[int] | None:
@@ -105,9 +123,14 @@ def _stretched(left: torch.Size, right: torch.Size) -> list[int] | None:
     sizes = zip((1,) * (rank - len(left)) + left, (1,) * (rank - len(right)) + right, strict=True)
     shape = []
     for a, b in sizes:
-        if a != b and 1 not in (a, b):
+        if _is_one(a) or _is_one(b):
+            shape.append(b if _is_one(a) else a)
+        elif b in (a, 1):
+            shape.append(a)
+        elif a == 1:
+            shape.append(b)
+        else:
             return None
-        shape.append(b if a == 1 else a)
     return shape
 
 
@@ -123,7 +146,7 @@ def _binary(tensor: Any, other: Any, *_: Any, **options: Any) -> Any:
     if not isinstance(tensor, Tensor) or tensor.dtype == torch.bool or tensor.is_complex():
         return NotImplemented
     if _same_kind(tensor, other):
-        dense = not isinstance(other, Tensor) or tensor.shape == other.shape
+        dense = not isinstance(other, Tensor) or alike(tensor.shape, other.shape)
         return like(tensor) if dense else new(tensor, *tensor.shape)
     if not isinstance(other, Tensor) or other.dtype == torch.bool or other.is_complex():
         return NotImplemented
@@ -548,6 +571,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "index_put.default": _index_put,
         "linalg_vector_norm.default": _vector_norm,
         "sum.default": _sum,
+        "mean.default": _sum,
         "masked_fill.Scalar": _masked_fill,
         "stack.default": _stack,
         **{f"{name}.{kind}": _compare for name in COMPARE for kind in ("Tensor", "Scalar")},

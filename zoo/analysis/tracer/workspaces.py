@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, prod
+from math import prod
 from types import MappingProxyType
 from typing import Any
 
@@ -85,7 +85,7 @@ class Workspaces:
         _, formula, defaults = known
         if formula is None:
             return 0
-        return int(formula(self._setting, [*args, *defaults[len(args) :]], outputs))
+        return formula(self._setting, [*args, *defaults[len(args) :]], outputs)
 
     def _formula(self, func: Any) -> tuple[Formula | None, Sequence[Any]]:
         """An operator's formula, and the defaults of its positional arguments."""
@@ -94,6 +94,29 @@ class Workspaces:
         if formula is None:
             return None, ()
         return formula, [one.default_value for one in func._schema.arguments if not one.kwarg_only]
+
+
+_INTS = {int}
+
+
+def largest(*values: int) -> int:
+    """`max`, that leaves it open which is the largest where sizes are open."""
+    if set(map(type, values)) == _INTS:
+        return max(values)
+    found: Any = values[0]
+    for one in values[1:]:
+        found = torch.sym_max(found, one)
+    return found  # type: ignore[no-any-return]
+
+
+def smallest(*values: int) -> int:
+    """`min`, that leaves it open too."""
+    if set(map(type, values)) == _INTS:
+        return min(values)
+    found: Any = values[0]
+    for one in values[1:]:
+        found = torch.sym_min(found, one)
+    return found  # type: ignore[no-any-return]
 
 
 def _bytes(tensor: Tensor) -> int:
@@ -106,7 +129,7 @@ def _copied(*tensors: Tensor | None) -> int:
 
 
 def _up(count: int, to: int = BLOCK) -> int:
-    return ceil(count / to) * to
+    return -(-count // to) * to
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +198,15 @@ class _Conv:
             return False
         if self.transposed:
             return True
-        worth = self.strided or self.dilated or self.batch >= 16 or self.window != 1
-        busy = self.batch > 1 or self.inside * self.pixels_in * self.batch > 20_480
-        return (worth or setting.threads > 1) and (self.groups > 1 or self.large or busy)
+        if self.groups == 1 and not self.large and self.batch == 1 and self._small():
+            return False
+        if setting.threads > 1 or self.strided or self.dilated or self.window != 1:
+            return True
+        return self.batch >= 16
+
+    def _small(self) -> bool:
+        """Whether the input has so few elements that a batch of one is not worth it."""
+        return self.inside * self.pixels_in * self.batch <= 20_480
 
     def takes_nnpack(self) -> bool:
         """Whether torch gives it to NNPACK, whose memory nobody sees."""
@@ -208,7 +237,7 @@ class _Conv:
         if self.transposed and self.spatial == 3:
             ones = self.size * self.pixels_out if bias else 0
             into = self.size * self.batch * self.inside // self.groups * self.pixels_in
-            return max(into, self.columns() + ones)
+            return largest(into, self.columns() + ones)
         if self.transposed:
             return self.batch * self.columns()
         if self.dilated:
@@ -295,7 +324,7 @@ def _convolution(setting: Setting, args: Sequence[Any], outputs: Sequence[Tensor
         columns = conv.forward_columns(args[2] is not None) + _copied(x)
         if conv.groups == 1 or conv.grouped_inside:
             return columns
-        return max(conv.share(conv.inside, conv.pixels_in) + columns, _bytes(out))
+        return largest(conv.share(conv.inside, conv.pixels_in) + columns, _bytes(out))
     return _copied(x, weight) + _onednn_forward(conv, setting, args[2] is not None, _bytes(out))
 
 
@@ -303,7 +332,7 @@ def _onednn_forward(conv: _Conv, setting: Setting, bias: bool, out: int) -> int:
     """Of oneDNN's forward pass: operands in its layout, then the result copied out of it."""
     if conv.groups_are(4):
         held = out if conv.transposed else 0
-        return max(conv.patches(setting) + held, out)
+        return largest(conv.patches(setting) + held, out)
     before, weight, after = conv.operands()
     if conv.transposed:
         if conv.strided and conv.groups == 1:
@@ -312,7 +341,7 @@ def _onednn_forward(conv: _Conv, setting: Setting, bias: bool, out: int) -> int:
     else:
         apart = conv.padded_bias() if bias else 0
     needed = apart + before + weight + conv.gathered(setting) + after
-    return max(needed - out, after)
+    return largest(needed - out, after)
 
 
 def _convolution_backward(setting: Setting, args: Sequence[Any], outputs: Sequence[Tensor]) -> int:
@@ -324,13 +353,13 @@ def _convolution_backward(setting: Setting, args: Sequence[Any], outputs: Sequen
         columns = conv.backward_columns(wanted[2])
         if conv.spatial == 3 and conv.pointwise and conv.groups == 1 and wanted[0]:
             into = _bytes(x)  # columns are made here, but for the input's gradient only
-            return copies + max(into + conv.batch * conv.columns() - total, 0)
+            return copies + largest(into + conv.batch * conv.columns() - total, 0)
         if conv.groups == 1 or conv.grouped_inside:
             return columns + copies
         grad_part = conv.share(conv.outside, conv.pixels_out)
         if not grad_part and not grad.is_contiguous():
             grad_part = _bytes(grad) // conv.groups
-        return max(grad_part + conv.share(conv.inside, conv.pixels_in) + columns, total)
+        return largest(grad_part + conv.share(conv.inside, conv.pixels_in) + columns, total)
     into = _bytes(x) if wanted[0] else 0
     peaks = [total]
     if wanted[0]:
@@ -338,7 +367,7 @@ def _convolution_backward(setting: Setting, args: Sequence[Any], outputs: Sequen
     if wanted[1]:
         bias = conv.size * conv.outside if wanted[2] else 0
         peaks += _onednn_weight_gradient(conv, setting, into, total, bias)
-    return copies + max(peaks) - total
+    return copies + largest(*peaks) - total
 
 
 def _onednn_input_gradient(conv: _Conv, setting: Setting) -> tuple[int, int]:
@@ -401,27 +430,29 @@ def _weight_gradient_blocks(conv: _Conv) -> tuple[int, int]:
 
 def _split(queries: int, keys: int) -> tuple[int, int]:
     """Rows and columns of the scores that the fused kernel makes at a time."""
-    rows = 256 if queries >= 768 else 64 if queries >= 192 else 32
-    return min(rows, queries), min(512, keys)
+    rows = 32 + 32 * smallest(1, queries // 192) + 192 * smallest(1, queries // 768)
+    return smallest(rows, queries), smallest(512, keys)
 
 
 def _attention(setting: Setting, args: Sequence[Any], _: Sequence[Tensor]) -> int:
     query, key = args[0], args[1]
     rows, columns = _split(query.shape[-2], key.shape[-2])
     held = rows * columns + 2 * rows + rows * query.shape[-1]
-    return int(4 * setting.threads * held)
+    needed: int = 4 * setting.threads * held
+    return needed
 
 
 def _attention_backward(setting: Setting, args: Sequence[Any], _: Sequence[Tensor]) -> int:
     grad, query, key = args[0], args[1], args[2]
     rows, columns = _split(query.shape[-2], key.shape[-2])
     copies = _copied(grad.transpose(1, 2))
-    return int(copies + query.element_size() * setting.threads * 2 * rows * columns + 4 * rows)
+    needed: int = copies + query.element_size() * setting.threads * 2 * rows * columns + 4 * rows
+    return needed
 
 
 def _safe_softmax(_: Setting, args: Sequence[Any], outputs: Sequence[Tensor]) -> int:
     (out,) = outputs
-    rows = out.numel() // max(1, out.shape[args[1]]) if out.dim() else 1
+    rows = out.numel() // largest(1, out.shape[args[1]]) if out.dim() else 1
     return out.numel() + rows + 4
 
 
@@ -441,7 +472,7 @@ def lstm_workspace(steps: int, batch: int, into: int, hidden: int) -> int:
     return (
         _page(4 * steps * batch * _ld(4 * hidden))
         + _page(4 * steps * batch * _ld(hidden))
-        + 3 * _page(states * _ld(max(into, hidden)))
+        + 3 * _page(states * _ld(largest(into, hidden)))
         + 2 * _page(states * hidden)
     )
 
@@ -455,7 +486,8 @@ def _lstm(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
     x, hidden = args[0], args[6].shape[-1]
     steps, batch, into = x.shape
     weights = 4 * (into + hidden) * _ld(4 * hidden)
-    return int(_copied(x) + 16 * hidden + weights + _lstm_scratch(steps, batch, hidden))
+    needed: int = _copied(x) + 16 * hidden + weights + _lstm_scratch(steps, batch, hidden)
+    return needed
 
 
 def _lstm_backward(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
@@ -466,13 +498,15 @@ def _lstm_backward(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int
     padded = sum(16 * hidden * _ld(width) for width in (into, hidden) if _ld(width) != width)
     weights = 4 * (into + hidden) * _ld(4 * hidden)
     scratch = _lstm_scratch(steps, batch, hidden)
-    return int(_copied(grad_out) + blank + 16 * hidden + padded + weights + scratch)
+    needed: int = _copied(grad_out) + blank + 16 * hidden + padded + weights + scratch
+    return needed
 
 
 def _clone_for_blas(matrix: Tensor) -> bool:
     """Whether a matrix product copies an operand: no dim of it has unit stride."""
     (rows, columns), (down, right) = matrix.shape[-2:], matrix.stride()[-2:]
-    return not ((right == 1 and down >= max(1, columns)) or (down == 1 and right >= max(1, rows)))
+    by_row = right == 1 and down >= largest(1, columns)
+    return not (by_row or (down == 1 and right >= largest(1, rows)))
 
 
 def _mm(first: int, *, batched: bool = False) -> Formula:
@@ -481,7 +515,7 @@ def _mm(first: int, *, batched: bool = False) -> Formula:
         for one in args[first : first + 2]:
             if one.numel() > 1 and _clone_for_blas(one):
                 nbytes = _bytes(one) // (one.shape[0] if batched else 1)
-                found = max(found, nbytes) if batched else found + nbytes
+                found = largest(found, nbytes) if batched else found + nbytes
         return found
 
     return formula
@@ -502,12 +536,14 @@ def _layer_norm_backward(setting: Setting, args: Sequence[Any], _: Sequence[Tens
 
 def _group_norm_backward(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
     x, batch, channels = args[1], args[5], args[6]
-    return int(_copied(args[0], x) + 2 * batch * channels * x.element_size())
+    needed: int = _copied(args[0], x) + 2 * batch * channels * x.element_size()
+    return needed
 
 
 def _batch_norm(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
     x = args[0]
-    return int(2 * x.shape[1] * x.element_size())
+    needed: int = 2 * x.shape[1] * x.element_size()
+    return needed
 
 
 def _batch_norm_backward(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
@@ -542,8 +578,8 @@ def _embedding_bag(_: Setting, args: Sequence[Any], outputs: Sequence[Tensor]) -
     if mode != BAG_SUM:
         turned = size * (indices.numel() + 1)
         lists = 4 * size * bags + out.element_size() * bags if mode == BAG_MEAN else 0
-        peak = max(2 * turned, turned + lists, kept + (size * bags if mode == BAG_MAX else 0))
-    return max(0, _bytes(out) + peak - sum(map(_held, outputs)))
+        peak = largest(2 * turned, turned + lists, kept + (size * bags if mode == BAG_MAX else 0))
+    return largest(0, _bytes(out) + peak - sum(map(_held, outputs)))
 
 
 def _embedding_bag_backward(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
@@ -555,9 +591,12 @@ def _embedding_bag_backward(_: Setting, args: Sequence[Any], __: Sequence[Tensor
     size, bags, sizes = indices.element_size(), grad.shape[0], sum(map(_held, lists))
     behind = _bag_lists(grad, indices, bags, mode, padding) - sizes
     if mode == BAG_MAX:
-        return int(behind + grad.numel() * (size + grad.element_size()) + size * bags)
-    turned = size * (indices.numel() + 1) if mode == BAG_SUM and padding < 0 else 0
-    return int(behind + _copied(grad) + turned + 3 * size * indices.numel())
+        places = grad.numel() * (size + grad.element_size())
+    else:
+        turned = mode == BAG_SUM and padding < 0
+        places = _copied(grad) + size * ((indices.numel() + 1) * turned + 3 * indices.numel())
+    needed: int = behind + places + (size * bags if mode == BAG_MAX else 0)
+    return needed
 
 
 def _trilinear(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
@@ -573,10 +612,11 @@ def _trilinear(_: Setting, args: Sequence[Any], __: Sequence[Tensor]) -> int:
         if dim == unrolled:
             continue
         if dim not in summed:
-            last *= max(sizes)
+            last *= largest(*sizes)
         if dim not in summed or dim not in args[5]:
-            first *= max(sizes[:2])
-    return int(first + last)
+            first *= largest(*sizes[:2])
+    needed: int = first + last
+    return needed
 
 
 def _roll(_: Setting, args: Sequence[Any], outputs: Sequence[Tensor]) -> int:

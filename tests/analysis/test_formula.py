@@ -1,0 +1,299 @@
+"""A formula is the traced figure at every point of its range, and the range says where it ends."""
+
+from __future__ import annotations
+
+import json
+import random
+from functools import lru_cache
+from typing import Any
+
+import pytest
+from torch import nn
+
+import zoo
+from tests import models_open as models
+from zoo.analysis.formula import FIGURES, evaluate
+from zoo.errors import ExpressionError, InputError, OptionError
+
+POINTS = 4
+"""Points at which each formula is compared; `benchmarks/formulas.py` takes 20."""
+
+MODELS: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "gpt": (models.GPT, ("B,T:int64",)),
+    "gpt-fused": (lambda: models.GPT(fused=True), ("B,T:int64",)),
+    "encoder": (models.encoder, ("B,T,32",)),
+    "transformer": (
+        lambda: nn.Transformer(32, 4, 1, 1, 64, batch_first=True),
+        ("B,S,32", "B,T,32"),
+    ),
+    "branch": (models.Branch, ("B,T,8",)),
+    "flat": (models.Flat, ("B,1,28,W",)),
+    "named": (models.Named, ({"a": ("B", "T", 8), "b": ("B", "S", 8)},)),
+    "up-down": (models.UpDown, ("B,3,H,W",)),
+    "pools": (models.Pools, ("B,4,H,W",)),
+    "bag": (models.Bag, ("B,T:int64",)),
+    "lstm": (lambda: models.Recurrent(nn.LSTM, bidirectional=True, num_layers=2), ("B,T,8",)),
+    "gru": (lambda: models.Recurrent(nn.GRU), ("B,T,8",)),
+    "rnn": (lambda: models.Recurrent(nn.RNN), ("B,T,8",)),
+    "steps": (models.Steps, ("B,T,8",)),
+    "conv1d": (lambda: nn.Conv1d(16, 16, 3, padding=1), ("B,16,N",)),
+}
+HINTS = {"branch": {"T": 100}, "flat": {"W": 28}, "gru": {"T": 40}, "rnn": {"T": 40}}
+HINTS["steps"] = {"T": 20}
+NAMED = {
+    "mlp": "B,1,H,W",
+    "lenet": "B,1,H,W",
+    "lenet_bn": "B,1,H,W",
+    "alexnet": "B,1,H,W",
+    "vgg11": "B,1,H,W",
+    "nin": "B,1,H,W",
+    "googlenet": "B,1,H,W",
+    "resnet18": "B,1,H,W",
+    "resnext50_32x4d": "B,1,H,W",
+    "densenet": "B,1,H,W",
+    "torchvision/resnet50": "B,3,H,W",
+    "torchvision/vit_b_16": "B,3,H,W",
+    "torchvision/swin_t": "B,3,H,W",
+}
+
+
+@lru_cache(maxsize=2)
+def built(name: str) -> Any:
+    """A model of `MODELS`."""
+    return MODELS[name][0]()
+
+
+def given(value: Any, dims: dict[str, int]) -> Any:
+    """An input with numbers for its dims."""
+    if isinstance(value, str):
+        shape, colon, dtype = value.partition(":")
+        return ",".join(str(dims.get(one, one)) for one in shape.split(",")) + colon + dtype
+    if isinstance(value, dict):
+        return {key: given(item, dims) for key, item in value.items()}
+    return tuple(dims.get(one, one) for one in value)
+
+
+def points(report: Any, count: int) -> list[tuple[dict[str, int], dict[str, int | None]]]:
+    """Points of a report's range, and its figures there."""
+    rng, found = random.Random(report.totals["macs"]), []
+    hint = report.totals["hint"]
+    for _ in range(3_000):
+        dims = {
+            name: rng.choice([1, 2, here, rng.randint(1, 2 * here), rng.randint(here, here + 9)])
+            for name, here in hint.items()
+        }
+        try:
+            figures = report.evaluate(**dims)
+        except ExpressionError:
+            continue
+        if figures["peak_bytes"] is None and len(found) % 2:
+            continue
+        found.append((dims, figures))
+        if len(found) == count:
+            break
+    return found
+
+
+def compare(report: Any, model: Any, inputs: Any, count: int, **options: Any) -> None:
+    """Hold a report's formulas against traces."""
+    assert report.failure is None
+    tried = points(report, count)
+    assert len(tried) == count
+    for dims, figures in tried:
+        trace = zoo.trace(model, *given_all(inputs, dims), **options)
+        assert trace.failure is None, dims
+        wanted = {**zoo.flops(trace).totals, **zoo.summary(trace).totals}
+        if options.get("train"):
+            for name in ("macs", "flops"):
+                wanted[name] = zoo.flops(trace).totals[name]
+            for name in ("pointwise_flops", "activation_bytes"):
+                del wanted[name]
+        wanted["peak_bytes"] = zoo.memory(trace).totals["peak_bytes"]
+        for name in FIGURES:
+            if name in wanted and figures[name] is not None:
+                assert figures[name] == wanted[name], (name, dims)
+
+
+def given_all(inputs: Any, dims: dict[str, int]) -> list[Any]:
+    """All inputs with numbers."""
+    return [given(one, dims) for one in inputs]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_formula_is_the_traced_figure(name: str) -> None:
+    model, inputs = built(name), MODELS[name][1]
+    report = zoo.formula(model, *inputs, hints=HINTS.get(name))
+    compare(report, model, inputs, POINTS)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_formula_of_a_known_architecture_is_the_traced_figure(name: str) -> None:
+    report = zoo.formula(name, NAMED[name])
+    compare(report, name, [NAMED[name]], 2)
+
+
+@pytest.mark.parametrize(("name", "options"), [("resnet18", {"optimizer": "adamw"})])
+def test_a_formula_of_a_training_step(name: str, options: dict[str, Any]) -> None:
+    report = zoo.formula(name, "B,1,H,W", train=True, **options)
+    assert report.totals["backward_macs"] != "0"
+    compare(report, name, ["B,1,H,W"], 2, train=True, **options)
+
+
+def test_rows_add_up_to_the_totals() -> None:
+    found = zoo.formula("resnet18", "B,1,H,W")
+    letters = {"B": 3, "H": 77, "W": 50}
+    where = found.totals["where"]
+    from zoo.analysis.expressions import evaluated
+
+    letters |= {name: int(evaluated(text, letters)) for name, text in where.items()}
+    figures = evaluate(found.totals, {"B": 3, "H": 77, "W": 50})
+    for name in ("macs", "activation_bytes", "parameters"):
+        assert evaluated(found.rows[0][name], letters) == figures[name]
+        inner = [row for row in found.rows if row["depth"] == 1]
+        assert len(inner) > 3
+        own = sum(evaluated(row[name], letters) for row in inner)
+        assert own <= int(figures[name] or 0)
+        assert own == figures[name] or name == "activation_bytes"
+
+
+@pytest.mark.parametrize(
+    ("name", "holds"),
+    [
+        ("branch", ["B >= 1", "T >= 65"]),
+        ("flat", ["B >= 1", "W = 28"]),
+        ("gru", ["B >= 2", "T >= 5"]),
+    ],
+)
+def test_the_range_says_where_the_model_goes_another_way(name: str, holds: list[str]) -> None:
+    report = zoo.formula(built(name), *MODELS[name][1], hints=HINTS[name])
+    assert report.totals["holds"] == holds
+
+
+def test_a_dim_that_the_model_does_not_leave_open_is_said_with_its_line() -> None:
+    report = zoo.formula("torchvision/vit_b_16", "B,3,H,W")
+    notes = {note.text.split()[0]: note for note in report.notes if note.code == "closed-dim"}
+    assert set(notes) == {"H", "W"}
+    assert "vision_transformer.py" in str(notes["H"].where)
+    with pytest.raises(ExpressionError, match="holds where H = 224"):
+        report.evaluate(B=2, H=225, W=224)
+
+
+def test_another_hint_gives_the_formula_of_another_range() -> None:
+    short = zoo.formula(built("branch"), "B,T,8", hints={"T": 10})
+    assert short.totals["holds"] == ["B >= 1", "1 <= T <= 64"]
+    assert short.totals["macs"] == "64*B*T"
+
+
+def test_sequence_models_grow_as_the_book_says() -> None:
+    """Width d, kernel k, length n: k*n*d^2, n*d^2 and n^2*d multiply-accumulates."""
+    width, kernel = 16, 3
+    conv = zoo.formula(nn.Conv1d(width, width, kernel, padding=1), (1, width, "N"))
+    assert conv.totals["macs"] == f"{kernel * width * width}*N"
+    recurrent = zoo.formula(nn.RNN(width, width, batch_first=True), (1, "N", width))
+    assert recurrent.totals["macs"] == f"{2 * width * width}*N"
+    attention = nn.MultiheadAttention(width, 1, batch_first=True)
+    three = [("1,N,16")] * 3
+    found = zoo.formula(attention, *three)
+    assert found.totals["macs"] == f"{2 * width}*N^2 + {4 * width * width}*N"
+    assert [one.totals["growth"]["macs"] for one in (conv, recurrent, found)] == ["N", "N", "N^2"]
+
+
+@pytest.mark.parametrize(
+    ("under", "figure"), [({"peak": "2GB"}, "peak_bytes"), ({"macs": "5G"}, "macs")]
+)
+def test_the_largest_dim_is_the_last_that_keeps_the_budget(under: Any, figure: str) -> None:
+    limit = {"peak_bytes": 2 * 10**9, "macs": 5 * 10**9}[figure]
+    found = zoo.formula("resnet18", "B,1,H,H", at={"B": 4}, largest="H", under=under)
+    largest = found.totals["largest_H"]
+    for height, kept in ((largest, True), (largest + 1, False)):
+        trace = zoo.trace("resnet18", (4, 1, height, height))
+        totals = {**zoo.flops(trace).totals, **zoo.memory(trace).totals}
+        assert (totals[figure] <= limit) is kept
+
+
+def test_the_largest_dim_is_looked_for_in_the_next_range() -> None:
+    found = zoo.formula(
+        built("branch"), "1,T,8", largest="T", under={"macs": 128 * 500}, hints={"T": 10}
+    )
+    assert found.totals["largest_T"] == 500
+    assert found.totals["hint"] == {"T": 10}
+
+
+def test_a_budget_that_nothing_keeps_has_no_largest() -> None:
+    found = zoo.formula("lenet", "B,1,28,28", largest="B", under={"parameters": 10})
+    assert found.totals["largest_B"] is None
+    assert "at no B" in found.totals["under"]
+    found = zoo.formula("lenet", "B,1,28,28", largest="B", under={"parameters": "1M"})
+    assert found.totals["largest_B"] is None
+    assert "without an end" in found.totals["under"]
+
+
+def test_numbers_of_some_dims_leave_formulas_in_the_others() -> None:
+    found = zoo.formula("lenet", "B,1,H,W", at={"H": 28, "W": 28})
+    assert found.totals["macs"] == "416520*B"
+    assert found.evaluate(B=2)["macs"] == 833040
+    with pytest.raises(ExpressionError, match="dim H: no such dim is open"):
+        found.evaluate(B=2, H=28)
+    whole = zoo.formula("lenet", "B,1,28,28", at={"B": 2})
+    assert whole.totals["figures"]["macs"] == 833040
+
+
+def test_what_is_saved_as_json_evaluates_the_same() -> None:
+    found = zoo.formula("googlenet", "B,1,H,W")
+    again = json.loads(found.to_json())["totals"]
+    assert evaluate(again, {"B": 3, "H": 100, "W": 97}) == found.evaluate(B=3, H=100, W=97)
+
+
+def test_a_default_input_is_open_in_its_batch() -> None:
+    assert zoo.formula("lenet").totals["macs"] == "416520*B"
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda r: r.evaluate(H=3, W=3), ExpressionError, "dim B: it has no number"),
+        (lambda r: r.evaluate(B=1, H=28, W=28, Q=1), ExpressionError, "dim Q: no such dim"),
+        (lambda r: r.evaluate(B=0, H=28, W=28), ExpressionError, "holds where B >= 1"),
+        (lambda _: zoo.formula("lenet", "1,1,28,28"), OptionError, "no dim is open"),
+        (lambda _: zoo.formula("lenet", "B,1,28,28", largest="B"), OptionError, "a budget"),
+        (
+            lambda _: zoo.formula("lenet", "B,1,H,28", largest="B", under={"macs": "1M"}),
+            ExpressionError,
+            "dim H: it has no number. Say --at H=28",
+        ),
+        (
+            lambda _: zoo.formula("lenet", "B,1,28,28", largest="B", under={"mac": "1M"}),
+            OptionError,
+            "Did you mean macs",
+        ),
+        (lambda _: zoo.formula("lenet", "B,1,28,28", at={"T": 2}), ExpressionError, "Open: B"),
+        (lambda _: zoo.formula("lenet", "B,1,28,28", at={"B": 1.5}), ExpressionError, "no length"),
+        (lambda _: zoo.formula("lenet", "B,1,28,28", batch=2), OptionError, "batch"),
+        (lambda _: zoo.summary("lenet", "B,1,28,28"), InputError, "`zoo formula` leaves dims"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused(call: Any, error: Any, text: str) -> None:
+    with pytest.raises(error, match=text):
+        call(_lenet())
+
+
+@lru_cache
+def _lenet() -> Any:
+    return zoo.formula("lenet", "B,1,H,W")
+
+
+def test_a_model_that_breaks_gives_a_report_that_says_where() -> None:
+    report = zoo.formula(nn.Linear(4, 4), "B,5")
+    assert report.failure is not None
+    assert report.failure.op == "aten.addmm.default"
+
+
+def test_no_dim_left_open_loads_no_symbolic_shapes() -> None:
+    import subprocess
+    import sys
+
+    probe = (
+        "import sys, zoo; zoo.summary('lenet'); "
+        "sys.exit('zoo.analysis.tracer.symbolic' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0
