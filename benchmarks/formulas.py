@@ -11,6 +11,7 @@ every total of the formula is compared. The results go to `benchmarks/results/fo
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import sys
 import time
@@ -65,7 +66,8 @@ def compared(model: Any, word: str, count: int) -> dict[str, Any]:
         lengths = ",".join(str(dims.get(one, one)) for one in shape.split(","))
         trace = zoo.trace(model, lengths + colon + dtype)
         totals = zoo.summary(trace).totals
-        wrong += [(dims, name) for name in FIGURES if figures[name] != totals[name]]
+        known = [name for name in FIGURES if figures[name] is not None]
+        wrong += [(dims, name) for name in known if figures[name] != totals[name]]
         if figures["peak_bytes"] is not None:
             peaks += 1
             if figures["peak_bytes"] != zoo.memory(trace).totals["peak_bytes"]:
@@ -74,11 +76,13 @@ def compared(model: Any, word: str, count: int) -> dict[str, Any]:
         if points == count:
             break
     kept = ("holds", "peak_holds", "macs")
+    unknown = [name for name in (*FIGURES, "peak_bytes") if report.totals[name] is None]
     return {
         "seconds": seconds,
         "points": points,
         "peaks": peaks,
         "wrong": wrong,
+        "unknown": unknown,
         **{name: report.totals[name] for name in kept},
     }
 
@@ -96,8 +100,6 @@ def main() -> None:
         if asked.models is None or name in asked.models.split(","):
             rows[name] = compared(model, word, asked.points)
             print(name, {k: v for k, v in rows[name].items() if k != "macs"}, flush=True)
-    import os
-
     machine["load_after"] = os.getloadavg()[0]
     lines = [
         [
@@ -105,12 +107,13 @@ def main() -> None:
             f"{row.get('points', 0)}",
             f"{row.get('peaks', 0)}",
             f"{len(row['wrong'])}" if "wrong" in row else row["error"],
+            ", ".join(row.get("unknown", ())),
             f"{row['seconds']:.2f}" if "seconds" in row else "-",
             "; ".join([*row.get("holds", ()), *row.get("peak_holds", ())]),
         ]
         for name, row in rows.items()
     ]
-    header = ["model", "points", "with peak", "wrong figures", "seconds", "range"]
+    header = ["model", "points", "with peak", "wrong figures", "not known", "seconds", "range"]
     text = "\n\n".join(["# Formulas beside traces", head(machine), table(header, lines)]) + "\n"
     write(asked.output, "formulas", {"machine": machine, "rows": rows}, text)
 
