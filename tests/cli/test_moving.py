@@ -43,6 +43,17 @@ def test_cuts() -> None:
     assert pool["forward_bytes"] == pool["backward_bytes"] == 8 * 6 * 14 * 14 * 4
 
 
+@pytest.mark.parametrize("words", [(), ("--on", "v100"), ("--train", "--on", "v100")])
+@pytest.mark.parametrize("form", ["link", "cut"])
+def test_tables_are_no_wider_than_a_page(form: str, words: tuple[str, ...]) -> None:
+    done = zoo(*LENET, "--by", form, *words)
+    table = done.out.partition("\n\n")[2].partition("\n\n")[0].splitlines()
+    assert len(table) > 2
+    assert max(map(len, table)) <= 120
+    everything = report_of(*LENET, "--by", form, *words)["rows"][0]
+    assert ("tensors" if form == "cut" else "latency_seconds") in everything
+
+
 def test_cuts_without_a_device_have_no_times() -> None:
     report = report_of(*LENET, "--by", "cut")
     assert "slowest_seconds" not in report["rows"][0]
