@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections import Counter
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,9 @@ from tests.analysis import waiting
 from tests.strategies import WIDTH, learners
 from zoo.analysis import jsonform
 from zoo.analysis.devices import Device, Link
+from zoo.analysis.links import reach
 from zoo.analysis.records import Trace, Transfer
-from zoo.analysis.transfers import COLUMNS, FIXES, fix, transfers
+from zoo.analysis.transfers import COLUMNS, FIXES, fix, seconds, transfers
 from zoo.errors import OptionError
 
 CLEAN = (
@@ -499,10 +501,50 @@ def test_rows_are_lines_in_the_order_in_which_they_first_run() -> None:
 
 
 def test_seconds_are_those_of_the_link() -> None:
-    card = Device("mine", links=(Link("PCIe", "host", 1e9), Link("bridge", "peer", None)))
+    pcie = Link("PCIe 4.0x16", "host", 31.5e9)
+    card = Device("mine", links=(pcie, Link("bridge", "peer", None)))
     report = transfers(on_cuda(There(), (2, 8)), card)
-    assert [row["seconds"] for row in report.rows] == [64e-9, 64e-9, None]
+    back, there = (reach(pcie).seconds(64, back=way, pageable=True) for way in (True, False))
+    assert [row["seconds"] for row in report.rows] == [back, there, None]
     assert report.totals["seconds"] is None
+    assert back is not None
+    assert back > 14e-6  # nothing crosses in less than a copy's latency
+
+
+def test_a_copy_for_which_nobody_waits_is_of_pinned_memory() -> None:
+    card = Device("mine", links=(Link("PCIe 4.0x16", "host", 31.5e9),))
+    pinned = Transfer("copy", 10**9, "cpu", "cuda:0", blocking=False, op=0, call=0, source=None)
+    pageable = replace(pinned, blocking=True)
+    assert seconds(pinned, card) == pytest.approx(6.7e-6 + 1e9 / (0.83 * 31.5e9))
+    assert seconds(pageable, card) == pytest.approx(14e-6 + 1e9 / 12.9e9)
+    assert seconds(replace(pinned, kind="synchronize", nbytes=0), card) == 0
+    assert seconds(pinned, Device("one memory", links=(Link("unified", "host", None),))) is None
+
+
+class Origins(nn.Module):
+    """Copies at each step what it has, what it is told, and what it makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(8, 8)
+        self.table = torch.ones(8)
+        self.tables = {"one": torch.ones(8)}
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layer(x) + self.table.to(x.device)
+        x = x + self.tables["one"][None].to(x.device)
+        x = x + torch.tensor([2.0] * 8, device=x.device)
+        x = x + torch.arange(8).to(x.device)
+        return x + (torch.ones(8) * 2).to(x.device)
+
+
+def test_the_fix_of_a_copy_is_for_where_it_is_from() -> None:
+    rows = transfers(on_cuda(Origins(), (2, 8))).rows
+    assert [row["when"] for row in rows] == ["each step"] * 5
+    assert [row["fix"].split("(")[0] for row in rows] == [
+        *["register_buffer"] * 3,
+        *["Make it there: torch.arange"] * 2,
+    ]
 
 
 def test_every_kind_that_is_found_has_its_own_fix() -> None:

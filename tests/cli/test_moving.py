@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 
 from tests.cli.running import zoo
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LENET = ("transfer", "lenet", "--input", "8,1,28,28")
 HERE = torch.cuda.is_available() or torch.backends.mps.is_available()
@@ -41,6 +44,52 @@ def test_cuts() -> None:
     assert sum(totals["memory_parameter_bytes"]) == totals["parameter_bytes"] == 61_706 * 4
     pool = next(row for row in report["rows"] if row["after"] == "pool1")
     assert pool["forward_bytes"] == pool["backward_bytes"] == 8 * 6 * 14 * 14 * 4
+
+
+FORMS = (
+    (),
+    ("--on", "v100"),
+    ("--by", "link", "--on", "v100"),
+    ("--by", "cut", "--parts", "3", "--on", "v100"),
+    ("--by", "replica", "--on", "v100"),
+)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> str:
+    file = tmp_path_factory.mktemp("saved") / "lenet.json.gz"
+    words = ("--input", "8,1,28,28", "--device", "cuda", "--train", "-o", str(file))
+    assert zoo("trace", "lenet", *words).code == 0
+    return str(file)
+
+
+@pytest.mark.parametrize("words", FORMS)
+def test_a_saved_trace_takes_the_place_of_a_model(saved: str, words: tuple[str, ...]) -> None:
+    ours = report_of("transfer", saved, *words)
+    model = report_of(*LENET, "--train", *words)
+    same = [row for row in model["rows"] if row.get("batch") in (None, 8)]  # it has one batch
+    assert ours["rows"] == same
+
+
+def test_a_saved_trace_of_another_device_is_named(tmp_path: Path) -> None:
+    file = str(tmp_path / "lenet.json.gz")
+    assert zoo("trace", "lenet", "-o", file).code == 0
+    for words in (("--by", "cut", "--on", "v100"), ()):
+        done = zoo("transfer", file, *words)
+        assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+        assert "cpu" in done.err
+    assert zoo("transfer", file, "--by", "cut").code == 0
+
+
+@pytest.mark.parametrize("words", [(), ("--on", "v100"), ("--train", "--on", "v100")])
+@pytest.mark.parametrize("form", ["link", "cut"])
+def test_tables_are_no_wider_than_a_page(form: str, words: tuple[str, ...]) -> None:
+    done = zoo(*LENET, "--by", form, *words)
+    table = done.out.partition("\n\n")[2].partition("\n\n")[0].splitlines()
+    assert len(table) > 2
+    assert max(map(len, table)) <= 120
+    everything = report_of(*LENET, "--by", form, *words)["rows"][0]
+    assert ("tensors" if form == "cut" else "latency_seconds") in everything
 
 
 def test_cuts_without_a_device_have_no_times() -> None:

@@ -1,10 +1,11 @@
 """Where does a model's own code copy between devices, and where does the host wait for one?
 
-A row is a line of code with one kind of copy or wait, in the order in which they first happen, and
-its figures are those of one step. A host that waits cannot prepare the next operators, so that the
-device runs dry; what a wait costs besides depends on how much work is queued, which is not known
-here. Seconds are bytes over the link's peak bandwidth, and so a lower bound; a wait for a few bytes
-takes the link's latency.
+A row is a line of code with one kind of copy or wait and one way to mend it, in the order in which
+they first happen, and its figures are those of one step. A host that waits cannot prepare the next
+operators, so that the device runs dry; what a wait costs besides depends on how much work is
+queued, which is not known here. Seconds are those of `links.py`: a copy's latency, and its bytes
+over what the link reaches, with pageable memory where the host waits and with pinned memory where
+it does not.
 
 What happens at the first step only (a tensor that is moved once, and kept) is told apart, and not
 part of the totals of a step.
@@ -15,8 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zoo.analysis.links import between, reach
 from zoo.analysis.memory import place_of
-from zoo.analysis.records import Column, Note, Report, Trace, Transfer
+from zoo.analysis.records import Column, Note, Phase, Report, Trace, Transfer
 from zoo.errors import OptionError
 
 if TYPE_CHECKING:
@@ -37,9 +39,10 @@ COLUMNS = (
     Column("source", "", "`file:line` of the code that asked for it."),
     Column("fix", "", "What to do instead."),
 )
-SECONDS = Column("seconds", "s", "Time on the link at its peak bandwidth: a lower bound.")
-KEPT = "register_buffer(...), so that .to() moves it with the model, before the first step."
-MADE = "Make it there: torch.arange(n, device=x.device); register_buffer(...) what never changes."
+SECONDS = Column("seconds", "s", "Time of the copies on an idle link; what is queued comes on top.")
+KEPT = "register_buffer(...) what stays the same: .to() moves it with the model."
+BACK = "Keep it on the device; copy results once, after the step."
+MADE = "Make it there: torch.arange(n, device=x.device)."
 FIXES: Mapping[str, str] = {
     "item": "Keep it a tensor; read it every so many steps, or after the step.",
     "bool": "Let the device choose: torch.where(condition, a, b).",
@@ -80,49 +83,81 @@ class _Line:
     when: str | None
     start: str
     end: str
-    phase: str
+    phase: Phase
     module: str
     source: str | None
+    made: bool
 
 
-def fix(kind: str, start: str, end: str, when: str | None = None) -> str:
+def fix(kind: str, start: str, end: str, *, made: bool = False, phase: Phase = "forward") -> str:
     """What to do instead of a copy or wait.
 
     Args:
         kind: As in `Transfer`.
         start: The device that is copied from.
         end: The device that is copied to.
-        when: `first step` for what is moved once, and kept.
+        made: Whether operators of the step made it, and it is not kept.
+        phase: Part of the step: gradients go back to where a copy to the host came from.
 
     Returns:
         One short sentence.
 
     Example:
-        >>> fix("copy", "cpu", "cuda:0", "first step")[:20]
+        >>> fix("copy", "cpu", "cuda:0")[:20]
         'register_buffer(...)'
     """
     if kind != "copy":
         return FIXES.get(kind, "Keep the shape known to the host, or let it be the last thing.")
-    if end == "cpu":
-        return "Keep it on the device; copy results once, after the step."
-    if start != "cpu":
+    if start != "cpu" and end != "cpu":
         return "Keep both on one device, or pass on less."
-    return KEPT if when == "first step" else MADE
+    if end == "cpu" or phase == "backward":
+        return BACK
+    return MADE if made else KEPT
 
 
 def seconds(one: Transfer, place: Device | None) -> float | None:
-    """Time of a copy on a device's link; None where its bandwidth is not known.
+    """Time of a copy on a device's link.
 
     Args:
         one: A copy or a wait.
         place: The device.
 
     Returns:
-        Bytes over the bandwidth of one direction.
+        Latency, and bytes over what the link reaches; 0 for a wait that copies nothing. None where
+        the link is not known, or is memory that both share, where what it takes is not known.
     """
-    to_host = "cpu" in (one.source_device, one.target_device)
-    link = None if place is None else place.link("host" if to_host else "peer")
-    return None if link is None or not link.bandwidth else one.nbytes / link.bandwidth
+    if place is None:
+        return None
+    if not one.nbytes:
+        return 0.0
+    if "cpu" not in (one.source_device, one.target_device):
+        found = between(place)
+        return None if found is None else found.seconds(one.nbytes)
+    link = place.link("host")
+    found = None if link is None else reach(link)
+    if found is None or found.unified:
+        return None
+    back = one.target_device == "cpu"
+    return found.seconds(one.nbytes, back=back, pageable=one.blocking)
+
+
+def made(trace: Trace, one: Transfer) -> bool:
+    """Whether operators of the step made what is copied, and could have made it on the device.
+
+    Not what is kept for later steps, nor what lies in no block of the step's: an attribute, a
+    global, a list of numbers.
+
+    Args:
+        trace: A run.
+        one: A copy in it.
+
+    Returns:
+        Whether they did; False also where no operator of the forward pass copied it.
+    """
+    if one.when == "first step" or one.op is None or one.kind != "copy":
+        return False
+    reads = trace.ops[one.op].reads
+    return bool(reads) and all(read >= 0 for read in reads)
 
 
 def check(place: str) -> None:
@@ -179,6 +214,7 @@ def _line(trace: Trace, one: Transfer) -> _Line:
         phase=one.phase,
         module=trace.calls[one.call].path if trace.calls else "",
         source=one.source,
+        made=made(trace, one),
     )
 
 
@@ -196,7 +232,7 @@ def _row(line: _Line, found: Sequence[Transfer], place: Device | None) -> Mappin
         "phase": line.phase,
         "module": line.module,
         "source": line.source,
-        "fix": fix(line.kind, line.start, line.end, line.when),
+        "fix": fix(line.kind, line.start, line.end, made=line.made, phase=line.phase),
     }
 
 

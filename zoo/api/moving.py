@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.api.dividing import by_code, by_cut, by_link, by_replica
 from zoo.api.hardware import device
+from zoo.api.run import given_trace
 from zoo.api.shown import Report, shown
 from zoo.errors import OptionError, did_you_mean
 
@@ -76,4 +77,5 @@ def transfers(
             home = next(form for form, (_, names) in _BY.items() if name in names)
             raise OptionError(f"{name} beside by {by!r}", f"it is of by {home!r}", "Leave one out.")
     place = device(on) if isinstance(on, str) else on
-    return shown(make(model, inputs, options, place, **said))
+    ran = given_trace(model)
+    return shown(make(model if ran is None else ran, inputs, options, place, **said))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,12 +56,30 @@ USUAL = {
         *("status", "error"),
     ),
     "formula": ("output_shape", "parameters", "growth", "macs"),
+    "transfer": (
+        *("kind", "link", "what", "way", "bytes", "copies", "blocking", "count", "seconds"),
+        *("when", "from", "to", "phase", "module", "source", "fix"),
+        *("pinned_seconds", "pageable_seconds"),
+        *("pinned_measured_seconds", "pageable_measured_seconds"),
+        *("after", "before", "forward_bytes", "backward_bytes", "macs_before", "macs_after"),
+        *("held_bytes_before", "held_bytes_after", "slowest_seconds"),
+        *("replicas", "batch", "compute_seconds", "exchange_seconds", "ratio"),
+        *("exposed_seconds", "speedup", "efficiency", "serial_efficiency"),
+    ),
     "params": (
         *("role", "shape", "dtype", "tensors", "parameters", "parameter_bytes"),
         *("mean", "std", "norm", "zeros", "non_finite"),
     ),
 }
 """Columns that text shows unless told; a report that is not here shows all of its own."""
+_SAYS_NOTHING: Mapping[str, Callable[[Sequence[Row]], bool]] = {
+    "blocking": lambda rows: all(row.get("blocking") for row in rows),
+    "phase": lambda rows: all(row.get("phase") == "forward" for row in rows),
+    "before": lambda rows: all(row.get("after") for row in rows),
+    "macs_before": lambda rows: any("slowest_seconds" in row for row in rows),
+    "macs_after": lambda rows: any("slowest_seconds" in row for row in rows),
+}
+"""When text leaves a column of `transfer` out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +121,10 @@ def select(
     """
     modules = bool(report.rows) and all("path" in row and "depth" in row for row in report.rows)
     named = (
-        report.report in (*USUAL, "memory", "freeze", "check") and bool(report.rows) and not modules
+        report.report in (*USUAL, "memory", "freeze", "check")
+        and report.report != "transfer"  # several columns say which row it is
+        and bool(report.rows)
+        and not modules
     )
     lead = report.columns[:1] if named else ()  # says which row it is, whatever is chosen
     chosen = report.columns if columns is None else _columns(report, columns)
@@ -141,7 +162,9 @@ def usual(report: Report, sort: str | None) -> tuple[str, ...] | None:
 
 
 def moot(report: Report) -> tuple[str, ...]:
-    """Figures that say nothing in this report: of a training step, where none was recorded."""
+    """Columns that say nothing in this report: of a training step, where none was recorded."""
+    if report.report == "transfer":
+        return tuple(name for name, says in _SAYS_NOTHING.items() if says(report.rows))
     of_step = (report.totals.get(name) for name in ONLY_OF_STEPS[1:])
     return ONLY_OF_STEPS if report.report == "flops" and not any(of_step) else ()
 
