@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -185,6 +186,30 @@ def test_a_host_that_waits() -> None:
 def test_what_does_not_block_is_no_wait() -> None:
     found = waiting(wait("copy", "net.py:3", blocking=False))
     assert zoo.check(found, no_host_sync=True).totals["ok"]
+
+
+class Waits(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.sum() > 0:
+            x = x + 1
+        rows = [row.max().item() for row in x]
+        return x.to("cuda:1") * rows[0]
+
+
+def test_a_model_that_waits_and_one_that_does_not() -> None:
+    """By a run, as users check it: an `if`, and an `item` for each of three rows."""
+    report = zoo.check(Waits(), (3, 4), no_host_sync=True)
+    line = inspect.getsourcelines(Waits)[1]
+    (row,) = report.rows
+    assert (row["found"], row["excess"], row["ok"]) == (4, 4, False)
+    places = [text.rpartition("test_budgets.py:")[2] for text in row["detail"]]
+    assert places == [f"{line + 2} (bool)", f"{line + 4} (item) x 3"]
+    for clean in ("lenet", nn.LSTM(4, 8), nn.BatchNorm1d(4)):
+        inputs = (
+            () if clean == "lenet" else ((5, 3, 4),) if isinstance(clean, nn.LSTM) else ((3, 4),)
+        )
+        found = zoo.check(clean, *inputs, no_host_sync=True, train=True)
+        assert [(one["found"], one["ok"]) for one in found.rows] == [(0, True)]
 
 
 def test_many_places_are_cut_short() -> None:

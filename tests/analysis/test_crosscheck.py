@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import math
 import os
 import signal
 import sys
@@ -279,7 +280,7 @@ def test_nothing_of_a_tool_stays() -> None:
 
 def test_where_processes_are_no_copies_the_model_is_built_there() -> None:
     question = asking.Question(partial(real, "lenet", (), {}), ("1,1,28,28",), {})
-    (found,) = asking.ask([flop_counter.ENGINE], question, 60, start="spawn")
+    (found,) = asking.ask([flop_counter.ENGINE], question, math.inf, start="spawn")
     assert (found.status, found.opinion and found.opinion.flops) == ("answered", 2 * 416_520)
     here = engine("here", lambda *_: Opinion(macs=1))
     (found,) = asking.ask([here], question, 60, start="spawn")
@@ -366,6 +367,13 @@ def test_a_broken_engine_is_named_and_stops_nobody(answer: Any, said: str) -> No
     assert "mine" in found.engines()
     (error,) = next(one for one in found.plugins() if one.errors).errors
     assert error.startswith(f"zoo_engines: {said}")
+
+
+def test_a_tool_may_take_as_long_as_it_likes() -> None:
+    """No system waits for an infinite number of seconds."""
+    question = asking.Question(partial(nn.Linear, 2, 2), ((1, 2),), {})
+    (found,) = asking.ask([engine("one", lambda *_: Opinion(macs=1))], question, math.inf)
+    assert (found.status, found.reason) == ("answered", "")
 
 
 def test_names_are_found_in_any_case() -> None:

@@ -20,6 +20,8 @@ from zoo.analysis.sweeps import COLUMNS
 from zoo.errors import ZooError
 from zoo.sweeping.lines import Csv, JsonLines
 from zoo.sweeping.stores import Store
+from zoo.sweeping.tasks import How
+from zoo.sweeping.worker import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,6 +77,17 @@ class Crashes(Base):
         import ctypes
         return ctypes.string_at(0)
 
+class Interrupts(Base):
+    def forward(self, x):
+        raise KeyboardInterrupt
+
+class Loads(Base):
+    def forward(self, x):
+        import torchvision
+        assert "triton" not in sys.modules
+        import triton
+        return self.fc(x)
+
 class Unbuilt(Base):
     def __init__(self):
         raise RuntimeError("no such luck")
@@ -86,7 +99,7 @@ class Slow(Base):
             time.sleep(0.05)
         return self.fc(x)
 """
-FATES = ("Broken", "Exits", "Quits", "Killed", "Crashes", "Unbuilt")
+FATES = ("Broken", "Exits", "Quits", "Killed", "Crashes", "Interrupts", "Unbuilt")
 
 
 @pytest.fixture(autouse=True)
@@ -155,6 +168,7 @@ def test_models_that_fail_are_rows_and_the_sweep_goes_on(folder: Path) -> None:
     assert broken["macs"] is None
     assert "exit code 3; it printed last: goodbye" in rows["Exits"]["error"]
     assert "SystemExit" in rows["Quits"]["error"]
+    assert rows["Interrupts"]["error"].startswith("KeyboardInterrupt")
     assert "killed by SIGKILL" in rows["Killed"]["error"]
     assert "killed by SIGSEGV" in rows["Crashes"]["error"]
     assert (
@@ -163,6 +177,13 @@ def test_models_that_fail_are_rows_and_the_sweep_goes_on(folder: Path) -> None:
     assert "The default input is" in rows["book/vgg11"]["error"]
     assert report.totals["failed"] == len(FATES) + 1
     assert [row["name"] for row in read("all.csv")] == [row["name"] for row in report.rows]
+
+
+def test_workers_hold_no_compiler_that_they_do_not_use() -> None:
+    """torchvision has torch load triton, to see whether it is there; a model may use it."""
+    pytest.importorskip("triton")
+    (row,) = zoo.sweep(nets("Loads"), [(4, 8)], jobs=1).rows
+    assert (row["status"], row["error"]) == ("ok", None)
 
 
 def test_a_model_that_hangs(folder: Path) -> None:
@@ -423,6 +444,9 @@ def test_a_worker_that_does_not_start(monkeypatch: pytest.MonkeyPatch, folder: P
         (["book/*", "--output", "no/rows.csv"], "there is no folder no"),
         (["book/*", "--output", "rows.csv", "--format", "json"], "Leave one of them out"),
         (["saved.json.gz"], "it has run already, and a sweep runs models"),
+        (["book/*", "--timeout", "nan"], "it is nan"),
+        (["book/*", "--columns", "name,nope"], "no column is called 'nope'"),
+        (["book/*", "--sort", "nope"], "no column is called 'nope'"),
         (["book/*", "--format", "xml"], "no format is called 'xml'"),
         (["book/*", "--set", "width"], "it is not NAME=VALUE"),
         ([], "Missing argument"),
@@ -433,6 +457,31 @@ def test_bad_input_is_one_line(folder: Path, words: list[str], said: str) -> Non
     assert (done.code, done.out) == (2, "")
     assert said in done.err
     assert [one.name for one in folder.iterdir()] == ["nets.py"]
+
+
+def test_a_way_in_which_no_model_runs_is_refused_and_makes_no_rows(folder: Path) -> None:
+    done = command("sweep", "book/*", "--optimizer", "adamv", "--jobs", "1", "--output", "rows.csv")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("zoo: optimizer 'adamv': no optimizer is called so. Did you mean ")
+    assert done.err.count("\n") == 1
+    assert [one.name for one in folder.iterdir()] == ["nets.py"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"device": "gpu"}, "torch knows no such device"),
+        ({"dtype": "f13"}, "no dtype is called 'f13'"),
+        ({"dtype": "int8"}, "must be floating point"),
+        ({"autocast": "int8", "train": True}, "it casts to 16 bits"),
+        ({"loss": "no.such:loss", "train": True}, "cannot load no.such:loss"),
+        ({"optimizer": "torch.optim:Adam", "checkpoint": ("layer*",), "train": True}, None),
+        ({"device": "cuda", "dtype": "bf16"}, None),
+    ],
+)
+def test_what_a_worker_refuses(options: Mapping[str, Any], said: str | None) -> None:
+    found = refusal(How(options=options))
+    assert (found is None) if said is None else (found and said in "; ".join(found))
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from zoo.analysis.records import Trace
 
 Make = Callable[[], nn.Module]
+LONGEST = 1e6
+"""Seconds that the system can be told to wait for."""
 MARGIN = 1.2
 """What must be free, in times of what zoo predicts: a tool's own notes and copies come on top."""
 
@@ -115,6 +117,7 @@ def _lacks(engine: Engine) -> str | None:
 def _asked(engine: Engine, question: Question, timeout: float, start: str) -> Answer:
     """Ask one, and end its process whatever happens."""
     began = time.perf_counter()
+    timeout = min(timeout, LONGEST)
     begin = _by_fork if start == "fork" else _by_spawn
     try:
         kind, value = begin(engine, question, timeout)

@@ -186,7 +186,7 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _positive(what: str, number: Any) -> Any:
-    if isinstance(number, bool) or not isinstance(number, int | float) or number <= 0:
+    if isinstance(number, bool) or not isinstance(number, int | float) or not number > 0:
         raise OptionError(what, f"it is {number!r}", "Give a number above 0.")
     return number
 

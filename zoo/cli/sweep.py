@@ -74,6 +74,7 @@ def sweep(ctx: click.Context, /, patterns: tuple[str, ...], **options: Any) -> N
         _alone(ctx)
         output = Output()
     check(output)
+    _columns(output)
     from zoo import api
 
     line = Line(path)
@@ -86,6 +87,16 @@ def sweep(ctx: click.Context, /, patterns: tuple[str, ...], **options: Any) -> N
     if path is None:
         emit(report, output)
     ctx.exit(1 if report.totals["failed"] else 0)
+
+
+def _columns(output: Output) -> None:
+    """Refuse columns that there are not, before models run."""
+    from zoo.analysis.report import ModelInfo, Report
+    from zoo.analysis.sweeps import COLUMNS
+    from zoo.views.selection import select
+
+    nothing = Report("sweep", ModelInfo(""), (), COLUMNS, (), {})
+    select(nothing, columns=output.columns, sort=output.sort)
 
 
 def _alone(ctx: click.Context) -> None:

@@ -156,7 +156,7 @@ def rows(
         tuple[Task, dict[str, Any]]: Each task with its row, as they are done.
 
     Raises:
-        SweepError: A worker does not start.
+        SweepError: A worker does not start, or no model can run as was asked.
     """
     waiting = deque(tasks)
     with selectors.DefaultSelector() as selector:
@@ -198,6 +198,8 @@ class _Crew:
             return
         for message in said:
             worker.ready = True
+            if "refused" in message:
+                raise SweepError(*message["refused"])
             if worker.task is not None and "row" in message:
                 yield worker.task, {**message["row"], **_identity(worker.task)}
             self._next(worker)

@@ -153,7 +153,8 @@ class Store(Rows):
 
     def close(self) -> None:
         """Let go of the file. One to which nothing was added is not left empty."""
-        empty = self._locked and not os.fstat(self._file.fileno()).st_size
+        size = os.fstat(self._file.fileno()).st_size
+        empty = self._locked and size in (0, len(self.form.head.encode()))
         self._file.close()
         if empty:
             with suppress(OSError):

@@ -3,8 +3,9 @@
     python -m zoo.sweeping.worker FD
 
 Pickled tasks come in on standard input; JSON lines go out on the file descriptor FD: first
-`{"ready": true}`, then `{"row": {...}}` for each task. What models print goes to where standard
-output and error lead. When standard input ends, whoever asked is gone, and so is the process.
+`{"ready": true}`, then `{"row": {...}}` for each task, or `{"refused": [...]}` where no model can
+run as was asked. What models print goes to where standard output and error lead. When standard
+input ends, whoever asked is gone, and so is the process.
 """
 
 from __future__ import annotations
@@ -45,14 +46,34 @@ def main(results: int) -> None:
 
     import zoo.analysis.tracer.run  # noqa: F401 - loaded before the first model is timed
 
+    _without_triton()
     torch.set_num_threads(1)
     gc.freeze()
     with os.fdopen(results, "w", encoding="utf-8") as out:
         _say(out, {"ready": True})
         while True:
             task, how = waiting.get()
-            _say(out, {"row": made(task, how)})
+            refused = refusal(how)
+            _say(out, {"refused": refused} if refused else {"row": made(task, how)})
             gc.collect()
+
+
+def _without_triton() -> None:
+    """Have torch find that there is no triton, which it else loads to see whether it is there.
+
+    Nothing is compiled here, and triton holds 75 MB in each worker. Models that import it find it.
+    """
+    if "triton" in sys.modules:
+        return
+    try:
+        from torch.utils import _triton
+
+        sys.modules["triton"] = None  # type: ignore[assignment]  # an import fails then
+        _triton.has_triton_package()  # which keeps its answer
+    except (ImportError, AttributeError):  # another version of torch: memory is all that it costs
+        return
+    finally:
+        sys.modules.pop("triton", None)
 
 
 def _listen(tasks: BinaryIO, waiting: SimpleQueue[tuple[Task, How]]) -> None:
@@ -66,6 +87,32 @@ def _listen(tasks: BinaryIO, waiting: SimpleQueue[tuple[Task, How]]) -> None:
 def _say(out: Any, message: dict[str, Any]) -> None:
     out.write(json.dumps(message) + "\n")
     out.flush()
+
+
+def refusal(how: How) -> list[str] | None:
+    """Why no model can run in this way.
+
+    Args:
+        how: What all tasks have in common.
+
+    Returns:
+        What is wrong, why, and what to try; None where words alone show nothing wrong.
+    """
+    from zoo.analysis.tracer.run import device_name, torch_dtype
+    from zoo.analysis.tracer.step import Training, autocast_dtype, casting
+    from zoo.subjects import named
+
+    said = how.options
+    step = {name: said[name] for name in ("optimizer", "loss") if name in said}
+    try:
+        place = device_name(said.get("device", "cpu"))
+        torch_dtype(said.get("dtype"))
+        casting(place, autocast_dtype(said.get("autocast")))
+        Training(**{name: named(word) for name, word in step.items()})
+    except ZooError as error:
+        parts = [getattr(error, name, "") for name in ("what", "reason", "hint")]
+        return parts if all(parts) else ["sweep", str(error), "See `zoo sweep --help`."]
+    return None
 
 
 def made(task: Task, how: How) -> dict[str, Any]:
@@ -83,7 +130,7 @@ def made(task: Task, how: How) -> dict[str, Any]:
         cells = dict(_ran(task, how))
     except ZooError as error:
         cells = {"status": FAILED, "error": str(error)}
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the next model may do better
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - a model's own
         cells = {"status": FAILED, "error": f"{type(error).__name__}: {error}"}
     return row({**cells, "seconds": round(perf_counter() - start, 4)})
 
