@@ -151,6 +151,8 @@ class BlankMode(TorchDispatchMode):
         self.busy = False
         """Whether an operator is being handled, so that what is asked of a tensor is the truth."""
         self.spoiled = Storages()
+        self.keeps_floats = True
+        """Whether small floating point tensors of the model's own making have data."""
         self.pinned = Storages()
         """Memory of the host's that a device reads by itself."""
         self.asked_as: str | None = None
@@ -262,7 +264,18 @@ class BlankMode(TorchDispatchMode):
         options = {key: value for key, value in kwargs.items() if key != "pin_memory"}
         if large or "device" in options:
             options["device"] = META if large else CPU
-        return known.func(*args, **options)
+        return self._kept(known.func(*args, **options))
+
+    def _kept(self, out: Any) -> Any:
+        """A result with data, or a blank one with that data as what stands in for it."""
+        if self.keeps_floats or not isinstance(out, Tensor) or out.is_meta:
+            return out
+        if not out.is_floating_point() or not self.busy or self.observer is None:
+            return out
+        blank = blank_like(out)
+        if out.numel() <= SMALL:
+            blank._zoo_value = out  # type: ignore[attr-defined]
+        return blank
 
     def _run_with_data(
         self, known: _Operator, given: list[Tensor], args: Any, kwargs: dict[str, Any]
@@ -280,7 +293,8 @@ class BlankMode(TorchDispatchMode):
                 shaped = None
             if sum(tensor.numel() for tensor in tensors_in(shaped)) > KEEPS_DATA:
                 return shaped
-        return known.func(*args, **kwargs)
+        out = known.func(*args, **kwargs)
+        return out if known.mutable else self._kept(out)
 
     def _run_blank(
         self, known: _Operator, given: list[Tensor], args: Any, kwargs: dict[str, Any]

@@ -49,6 +49,12 @@ if TYPE_CHECKING:
     from zoo.analysis.tracer.watching import Watch
 
 
+WROTE_BLANK = "expected device cpu but got meta"
+"""What autograd says where blank values were written into a tensor with data: it remembers where
+the tensor lay, and its gradient is blank. Such a step is taken again without these tensors' data.
+"""
+
+
 def run(  # noqa: PLR0913 - each is an argument of zoo.trace
     model: nn.Module,
     inputs: Sequence[Any],
@@ -113,9 +119,10 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
             args, options = given.rebatched((args, options), batch)
     costs = Formulas(table(DEFAULT, plugin_formulas or {}, formulas or {}), formulas or {})
 
-    def attempt() -> tuple[Trace, BaseException | None]:
+    def attempt(*, keeps_floats: bool = True) -> tuple[Trace, BaseException | None]:
         answers = Hints(hints)
         recorder, mode = _watchers(model, costs, progress, answers, place, session)
+        mode.keeps_floats = keeps_floats
         with borrowed(model, training=training, dtype=cast, device=place):
             _there_before(recorder.ledger, place, model, args, options)
             before = Before(recorder.paths.modules) if place != "cpu" else None
@@ -133,7 +140,9 @@ def run(  # noqa: PLR0913 - each is an argument of zoo.trace
     with garbage_kept(), torch.inference_mode(mode=False):
         trace, error = attempt()
         if type(error).__module__.startswith("torch._dynamo"):
-            trace, _ = attempt()  # now that torch._dynamo is loaded, `_eagerly` can turn it off
+            trace, error = attempt()  # with torch._dynamo loaded, `_eagerly` can turn it off
+        if error is not None and WROTE_BLANK in str(error):
+            trace, _ = attempt(keeps_floats=False)
     return trace
 
 
