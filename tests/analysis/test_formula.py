@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import random
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 from torch import nn
 
 import zoo
 from tests import models_open as models
 from zoo.analysis.formula import FIGURES, evaluate
 from zoo.errors import ExpressionError, InputError, OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 POINTS = 4
 """Points at which each formula is compared; `benchmarks/formulas.py` takes 20."""
@@ -286,6 +290,63 @@ def test_a_model_that_breaks_gives_a_report_that_says_where() -> None:
     report = zoo.formula(nn.Linear(4, 4), "B,5")
     assert report.failure is not None
     assert report.failure.op == "aten.addmm.default"
+
+
+class _Sized(nn.Module):
+    """A model that asks Python something about a length."""
+
+    def __init__(self, asked: Callable[[Any, Any], Any]) -> None:
+        super().__init__()
+        self.asked = asked
+
+    def forward(self, x: Any) -> Any:
+        return self.asked(x, x.shape[1])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda x, t: x[:, : abs(4 - t)] + 1,
+        lambda x, t: x[:, : t >> 2] + 1,
+        lambda x, t: x.repeat(1, t << 1, 1),
+        lambda x, t: x[:, : round(t * 0.5)] + 1,
+        lambda x, t: x + (t & (t - 1)) + (t ^ 1) + (t | 2),
+        lambda x, t: x + torch.sym_sum((t, t, 1)),
+    ],
+    ids=["abs", "right", "left", "round", "bits", "sum"],
+)
+def test_what_python_asks_of_a_length_has_an_answer(asked: Callable[[Any, Any], Any]) -> None:
+    found = zoo.formula(_Sized(asked), "B,T,8", hints={"T": 17})
+    assert found.failure is None
+    for length in (17, 19):
+        if f"T = {17}" in found.totals["holds"] and length != 17:
+            continue
+        figures, trace = found.evaluate(B=3, T=length), zoo.summary(_Sized(asked), (3, length, 8))
+        assert figures["activation_bytes"] == trace.totals["activation_bytes"]
+
+
+@pytest.mark.parametrize("factor", [0.3, 0.7, 2.3, 1 / 3, 2 / 3, 1.5])
+def test_lengths_that_are_scaled_are_rounded_as_floats_are(factor: float) -> None:
+    model = nn.Upsample(scale_factor=factor)
+    found = zoo.formula(model, "B,1,H,8", hints={"H": 220})
+    digits = found.totals["activation_bytes"] + str(found.totals["where"])
+    assert len(digits) < 60
+    seen = zoo.summary(model, (1, 1, 225, 8)).totals["activation_bytes"]
+    assert found.evaluate(B=1, H=225)["activation_bytes"] == seen
+    times = 0
+    for height in range(160, 261, 10):
+        try:
+            figures = found.evaluate(B=1, H=height)
+        except ExpressionError:
+            continue
+        times += 1
+        assert figures["activation_bytes"] == 4 * int(height * factor) * int(8 * factor)
+    assert times
+
+
+def test_comparing_with_the_largest_int_says_nothing_of_a_range() -> None:
+    found = zoo.formula(_Sized(lambda x, t: x + 1 if x.numel() < 2**63 - 1 else x), "B,T,8")
+    assert found.totals["holds"] == ["B >= 1", "T >= 1"]
 
 
 def test_no_dim_left_open_loads_no_symbolic_shapes() -> None:

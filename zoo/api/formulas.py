@@ -251,8 +251,14 @@ class _Job:
 
 
 def _whole(name: str, number: float) -> int:
-    if isinstance(number, bool) or int(number) != number or number < 1:
-        raise ExpressionError(f"dim {name}", f"{number} is no length", f"Try {name}=2.")
+    from zoo.analysis.ranges import LARGEST
+
+    plain = not isinstance(number, bool) and 1 <= number <= LARGEST
+    if not plain or int(number) != number:
+        said = f"{number:g}" if isinstance(number, float) else f"{number}"
+        raise ExpressionError(
+            f"dim {name}", f"{said} is no length between 1 and {LARGEST:,}", f"Try {name}=2."
+        )
     return int(number)
 
 
