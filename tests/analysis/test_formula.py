@@ -14,6 +14,7 @@ from torch import nn
 import zoo
 from tests import models_open as models
 from zoo.analysis.formula import FIGURES, evaluate
+from zoo.analysis.tracer.shapes_open import RULES
 from zoo.errors import ExpressionError, InputError, OptionError
 
 if TYPE_CHECKING:
@@ -342,6 +343,71 @@ def test_lengths_that_are_scaled_are_rounded_as_floats_are(factor: float) -> Non
         times += 1
         assert figures["activation_bytes"] == 4 * int(height * factor) * int(8 * factor)
     assert times
+
+
+def test_code_that_takes_no_open_dims_is_told_from_a_model_that_breaks() -> None:
+    asked = _Sized(lambda x, t: x + {t: 1}[t])
+    failure = zoo.formula(asked, "B,T,8", hints={"T": 16}).failure
+    assert failure is not None
+    assert (failure.hint or "").startswith("With B=2, T=16 the model runs")
+    assert zoo.formula(asked, "B,16,8").totals["macs"] == "0"
+    failure = zoo.formula(_Sized(lambda x, t: x @ x), "B,T,8").failure
+    assert failure is not None
+    assert "the model runs" not in (failure.hint or "")
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.float16, torch.int32, torch.uint8, torch.bool]
+)
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("tril.default", ()),
+        ("triu.default", (1,)),
+        ("cumsum.default", (1,)),
+        ("cumprod.default", (-1,)),
+        ("any.dim", (0,)),
+        ("all.dim", (-1, True)),
+    ],
+)
+def test_a_rule_for_open_dims_gives_the_shape_that_torch_gives(
+    name: str, args: tuple[Any, ...], dtype: torch.dtype
+) -> None:
+    tensor = torch.empty(4, 6, dtype=dtype, device="meta").t()
+    mine = RULES[name](tensor, *args)
+    operator, overload = name.split(".")
+    its = getattr(getattr(torch.ops.aten, operator), overload)(tensor, *args)
+    assert (mine.shape, mine.stride(), mine.dtype) == (its.shape, its.stride(), its.dtype)
+
+
+def test_a_causal_mask_leaves_the_length_open() -> None:
+    def attend(x: Any, t: Any) -> Any:
+        mask = torch.tril(torch.ones(t, t)) == 0
+        return (x @ x.transpose(1, 2)).masked_fill(mask, float("-inf")).softmax(-1) @ x
+
+    found = zoo.formula(_Sized(attend), "B,T,8")
+    assert found.totals["holds"] == ["B >= 2", "T >= 2"]
+    for length in (2, 30, 300):
+        seen = zoo.memory(_Sized(attend), (2, length, 8)).totals["peak_bytes"]
+        assert found.evaluate(B=2, T=length)["peak_bytes"] == seen
+    assert "fitted" not in found.totals
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda x, t: torch.where(x > 0, x, 0.0),
+        lambda x, t: (x > 0).any(1),
+        lambda x, t: torch.triu(x.cumsum(1)),
+    ],
+    ids=["where", "any", "cumsum"],
+)
+def test_these_leave_dims_open(asked: Callable[[Any, Any], Any]) -> None:
+    found = zoo.formula(_Sized(asked), "B,T,8")
+    assert found.totals["holds"] == ["B >= 1", "T >= 1"]
+    for length in (1, 300):
+        seen = zoo.summary(_Sized(asked), (3, length, 8)).totals["activation_bytes"]
+        assert found.evaluate(B=3, T=length)["activation_bytes"] == seen
 
 
 def test_comparing_with_the_largest_int_says_nothing_of_a_range() -> None:

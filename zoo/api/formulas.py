@@ -175,13 +175,29 @@ class _Job:
 
         found = self._once(hint)
         if found.trace.failure is not None:
-            return found
+            return self._explained(found, hint)
         names = found.counted & set(found.closed)
         if len(names) == 1:
             (name,) = names
             found = fitted(name, found, lambda number: self._once({**hint, name: number}))
         self._fill(Numbers(hint))
         return checked(found, self.subject.trace(hints=self.said, **self.options))
+
+    def _explained(self, found: Formulas, hint: Mapping[str, int]) -> Formulas:
+        """A run that broke; where one with numbers does not, dims that are open are why."""
+        from zoo.analysis.tracer.symbolic import Numbers
+
+        self._fill(Numbers(hint))
+        trace = self.subject.trace(hints=self.said, **self.options)
+        if trace.failure is not None or found.trace.failure is None:
+            return found
+        said = ", ".join(f"{name}={number}" for name, number in hint.items())
+        text = (
+            f"With {said} the model runs: this code takes no dims that are left open. "
+            "Write numbers in the place of those that it asks for."
+        )
+        failure = replace(found.trace.failure, hint=text)
+        return replace(found, trace=replace(found.trace, failure=failure))
 
     def _fill(self, session: Session | Numbers) -> None:
         """Give the model inputs with a session's dims."""
