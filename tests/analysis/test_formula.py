@@ -224,6 +224,33 @@ def test_the_largest_dim_is_looked_for_in_the_next_range() -> None:
     assert found.totals["hint"] == {"T": 10}
 
 
+class _Ways(nn.Module):
+    """A layer, twice in every other range of lengths, or more often the longer they are."""
+
+    def __init__(self, *, more: bool = False) -> None:
+        super().__init__()
+        self.layer, self.more = nn.Linear(8, 8), more
+
+    def forward(self, x: Any) -> Any:
+        length = x.shape[1] // 16
+        for _ in range(int(length) if self.more else 1):
+            x = self.layer(x)
+        return x if self.more or length % 2 else self.layer(x)
+
+
+def test_the_largest_dim_is_looked_for_where_the_model_goes_another_way() -> None:
+    model, budget = _Ways(), {"macs": 64 * 40}
+    found = zoo.formula(model, "B,T,8", at={"B": 1}, largest="T", under=budget, hints={"T": 8})
+    best = max(t for t in range(1, 100) if 64 * t * (1 if t // 16 % 2 else 2) <= 64 * 40)
+    assert found.totals["largest_T"] == best == 31
+
+
+def test_a_largest_dim_that_is_not_the_last_says_so() -> None:
+    options: dict[str, Any] = {"at": {"B": 1}, "largest": "T", "hints": {"T": 20}}
+    found = zoo.formula(_Ways(more=True), "B,T,8", under={"macs": "10M"}, **options)
+    assert "goes another way too often to look beyond T=" in found.totals["under"]
+
+
 def test_a_budget_that_nothing_keeps_has_no_largest() -> None:
     found = zoo.formula("lenet", "B,1,28,28", largest="B", under={"parameters": 10})
     assert found.totals["largest_B"] is None

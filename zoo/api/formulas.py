@@ -234,7 +234,7 @@ class _Job:
         from zoo.analysis.largest import largest
         from zoo.analysis.ranges import LARGEST
 
-        best, top = None, None
+        best, top, short = None, None, ""
         for _ in range(PIECES):
             holds = found.peak_holds if "peak_bytes" in budgets else found.holds
             kept = [
@@ -243,23 +243,30 @@ class _Job:
                 if (one := found.totals[figure]) is not None
             ]
             if len(kept) < len(budgets):
+                short = f"no formula is known near {name}={found.holds.hint[name]}"
                 break
             answer = largest(name, kept, holds, at)
-            end = holds.high[name]
+            if best is not None and (answer or 0) <= best:
+                break
             if answer is None:
                 below = holds.low[name] - 1
-                if best is not None or below < 1:
+                if below < 1:
                     break
                 found = self.run({**at, name: below})
             else:
                 best, top = answer, None if answer == LARGEST else answer
-                if end is None or answer < end:
+                more = {**at, name: answer + 1}
+                if top is None or next(holds.broken(more), None) is None:
                     break
-                found = self.run({**at, name: end + 1})
+                found = self.run(more)
             if found.trace.failure is not None:
                 break
+        else:
+            short = f"the model goes another way too often to look beyond {name}={top}"
         words = ", ".join(f"{figure} <= {limit}" for figure, limit in budgets.items())
-        if best is None:
+        if short:
+            words += f": {short}"
+        elif best is None:
             words += f": kept at no {name}"
         elif top is None:
             words += f": kept at every {name}, without an end"
