@@ -263,14 +263,22 @@ class _Job:
                 break
         else:
             short = f"the model goes another way too often to look beyond {name}={top}"
-        words = ", ".join(f"{figure} <= {limit}" for figure, limit in budgets.items())
-        if short:
-            words += f": {short}"
-        elif best is None:
-            words += f": kept at no {name}"
-        elif top is None:
-            words += f": kept at every {name}, without an end"
+        words = _kept(name, budgets, best, top, short)
         return {f"largest_{name}": top, "under": words}
+
+
+def _kept(
+    name: str, budgets: Mapping[str, int], best: int | None, top: int | None, short: str
+) -> str:
+    """What was looked for, and why there is no number where there is none."""
+    words = ", ".join(f"{figure} <= {limit}" for figure, limit in budgets.items())
+    if short:
+        words += f": {short}"
+    elif best is None:
+        words += f": kept at no {name}"
+    elif top is None:
+        words += f": kept at every {name}, without an end"
+    return words
 
 
 def _whole(name: str, number: float) -> int:
