@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import random
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 from torch import nn
 
 import zoo
 from tests import models_open as models
 from zoo.analysis.formula import FIGURES, evaluate
+from zoo.analysis.tracer.shapes_open import RULES
 from zoo.errors import ExpressionError, InputError, OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 POINTS = 4
 """Points at which each formula is compared; `benchmarks/formulas.py` takes 20."""
@@ -219,6 +224,33 @@ def test_the_largest_dim_is_looked_for_in_the_next_range() -> None:
     assert found.totals["hint"] == {"T": 10}
 
 
+class _Ways(nn.Module):
+    """A layer, twice in every other range of lengths, or more often the longer they are."""
+
+    def __init__(self, *, more: bool = False) -> None:
+        super().__init__()
+        self.layer, self.more = nn.Linear(8, 8), more
+
+    def forward(self, x: Any) -> Any:
+        length = x.shape[1] // 16
+        for _ in range(int(length) if self.more else 1):
+            x = self.layer(x)
+        return x if self.more or length % 2 else self.layer(x)
+
+
+def test_the_largest_dim_is_looked_for_where_the_model_goes_another_way() -> None:
+    model, budget = _Ways(), {"macs": 64 * 40}
+    found = zoo.formula(model, "B,T,8", at={"B": 1}, largest="T", under=budget, hints={"T": 8})
+    best = max(t for t in range(1, 100) if 64 * t * (1 if t // 16 % 2 else 2) <= 64 * 40)
+    assert found.totals["largest_T"] == best == 31
+
+
+def test_a_largest_dim_that_is_not_the_last_says_so() -> None:
+    options: dict[str, Any] = {"at": {"B": 1}, "largest": "T", "hints": {"T": 20}}
+    found = zoo.formula(_Ways(more=True), "B,T,8", under={"macs": "10M"}, **options)
+    assert "goes another way too often to look beyond T=" in found.totals["under"]
+
+
 def test_a_budget_that_nothing_keeps_has_no_largest() -> None:
     found = zoo.formula("lenet", "B,1,28,28", largest="B", under={"parameters": 10})
     assert found.totals["largest_B"] is None
@@ -286,6 +318,128 @@ def test_a_model_that_breaks_gives_a_report_that_says_where() -> None:
     report = zoo.formula(nn.Linear(4, 4), "B,5")
     assert report.failure is not None
     assert report.failure.op == "aten.addmm.default"
+
+
+class _Sized(nn.Module):
+    """A model that asks Python something about a length."""
+
+    def __init__(self, asked: Callable[[Any, Any], Any]) -> None:
+        super().__init__()
+        self.asked = asked
+
+    def forward(self, x: Any) -> Any:
+        return self.asked(x, x.shape[1])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda x, t: x[:, : abs(4 - t)] + 1,
+        lambda x, t: x[:, : t >> 2] + 1,
+        lambda x, t: x.repeat(1, t << 1, 1),
+        lambda x, t: x[:, : round(t * 0.5)] + 1,
+        lambda x, t: x + (t & (t - 1)) + (t ^ 1) + (t | 2),
+        lambda x, t: x + torch.sym_sum((t, t, 1)),
+    ],
+    ids=["abs", "right", "left", "round", "bits", "sum"],
+)
+def test_what_python_asks_of_a_length_has_an_answer(asked: Callable[[Any, Any], Any]) -> None:
+    found = zoo.formula(_Sized(asked), "B,T,8", hints={"T": 17})
+    assert found.failure is None
+    for length in (17, 19):
+        if f"T = {17}" in found.totals["holds"] and length != 17:
+            continue
+        figures, trace = found.evaluate(B=3, T=length), zoo.summary(_Sized(asked), (3, length, 8))
+        assert figures["activation_bytes"] == trace.totals["activation_bytes"]
+
+
+@pytest.mark.parametrize("factor", [0.3, 0.7, 2.3, 1 / 3, 2 / 3, 1.5])
+def test_lengths_that_are_scaled_are_rounded_as_floats_are(factor: float) -> None:
+    model = nn.Upsample(scale_factor=factor)
+    found = zoo.formula(model, "B,1,H,8", hints={"H": 220})
+    digits = found.totals["activation_bytes"] + str(found.totals["where"])
+    assert len(digits) < 60
+    seen = zoo.summary(model, (1, 1, 225, 8)).totals["activation_bytes"]
+    assert found.evaluate(B=1, H=225)["activation_bytes"] == seen
+    times = 0
+    for height in range(160, 261, 10):
+        try:
+            figures = found.evaluate(B=1, H=height)
+        except ExpressionError:
+            continue
+        times += 1
+        assert figures["activation_bytes"] == 4 * int(height * factor) * int(8 * factor)
+    assert times
+
+
+def test_code_that_takes_no_open_dims_is_told_from_a_model_that_breaks() -> None:
+    asked = _Sized(lambda x, t: x + {t: 1}[t])
+    failure = zoo.formula(asked, "B,T,8", hints={"T": 16}).failure
+    assert failure is not None
+    assert (failure.hint or "").startswith("With B=2, T=16 the model runs")
+    assert zoo.formula(asked, "B,16,8").totals["macs"] == "0"
+    failure = zoo.formula(_Sized(lambda x, t: x @ x), "B,T,8").failure
+    assert failure is not None
+    assert "the model runs" not in (failure.hint or "")
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.float16, torch.int32, torch.uint8, torch.bool]
+)
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("tril.default", ()),
+        ("triu.default", (1,)),
+        ("cumsum.default", (1,)),
+        ("cumprod.default", (-1,)),
+        ("any.dim", (0,)),
+        ("all.dim", (-1, True)),
+    ],
+)
+def test_a_rule_for_open_dims_gives_the_shape_that_torch_gives(
+    name: str, args: tuple[Any, ...], dtype: torch.dtype
+) -> None:
+    tensor = torch.empty(4, 6, dtype=dtype, device="meta").t()
+    mine = RULES[name](tensor, *args)
+    operator, overload = name.split(".")
+    its = getattr(getattr(torch.ops.aten, operator), overload)(tensor, *args)
+    assert (mine.shape, mine.stride(), mine.dtype) == (its.shape, its.stride(), its.dtype)
+
+
+def test_a_causal_mask_leaves_the_length_open() -> None:
+    def attend(x: Any, t: Any) -> Any:
+        mask = torch.tril(torch.ones(t, t)) == 0
+        return (x @ x.transpose(1, 2)).masked_fill(mask, float("-inf")).softmax(-1) @ x
+
+    found = zoo.formula(_Sized(attend), "B,T,8")
+    assert found.totals["holds"] == ["B >= 2", "T >= 2"]
+    for length in (2, 30, 300):
+        seen = zoo.memory(_Sized(attend), (2, length, 8)).totals["peak_bytes"]
+        assert found.evaluate(B=2, T=length)["peak_bytes"] == seen
+    assert "fitted" not in found.totals
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda x, t: torch.where(x > 0, x, 0.0),
+        lambda x, t: (x > 0).any(1),
+        lambda x, t: torch.triu(x.cumsum(1)),
+    ],
+    ids=["where", "any", "cumsum"],
+)
+def test_these_leave_dims_open(asked: Callable[[Any, Any], Any]) -> None:
+    found = zoo.formula(_Sized(asked), "B,T,8")
+    assert found.totals["holds"] == ["B >= 1", "T >= 1"]
+    for length in (1, 300):
+        seen = zoo.summary(_Sized(asked), (3, length, 8)).totals["activation_bytes"]
+        assert found.evaluate(B=3, T=length)["activation_bytes"] == seen
+
+
+def test_comparing_with_the_largest_int_says_nothing_of_a_range() -> None:
+    found = zoo.formula(_Sized(lambda x, t: x + 1 if x.numel() < 2**63 - 1 else x), "B,T,8")
+    assert found.totals["holds"] == ["B >= 1", "T >= 1"]
 
 
 def test_no_dim_left_open_loads_no_symbolic_shapes() -> None:

@@ -35,6 +35,10 @@ def test_numbers_of_all_dims_give_the_figures() -> None:
     [
         (("--input", "B,1,28,28", "--at", "B"), "--at 'B' is not NAME=NUMBER"),
         (("--input", "B,1,28,28", "--at", "B=x"), "no whole number"),
+        (("--input", "B,1,28,28", "--at", "B=\u00b2"), "no whole number"),
+        (("--input", "B,1,28,28", "--at", "B=1,B=2"), "--at B is given twice"),
+        (("--input", "B,1,28,28", "--at", f"B={10**20}"), "is no length between"),
+        (("--input", "B,1,28,28", "--hint", "B=1e25"), "is no length between"),
         (("--input", "B,1,28,28", "--at", "B=2", "--at", "T=2"), "dim T: no such dim is open"),
         (("--input", "1,1,28,28"), "no dim is open"),
         (("--input", "B,1,28,28", "--under", "peak=2GB"), "it goes with a budget"),

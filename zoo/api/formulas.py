@@ -175,13 +175,29 @@ class _Job:
 
         found = self._once(hint)
         if found.trace.failure is not None:
-            return found
+            return self._explained(found, hint)
         names = found.counted & set(found.closed)
         if len(names) == 1:
             (name,) = names
             found = fitted(name, found, lambda number: self._once({**hint, name: number}))
         self._fill(Numbers(hint))
         return checked(found, self.subject.trace(hints=self.said, **self.options))
+
+    def _explained(self, found: Formulas, hint: Mapping[str, int]) -> Formulas:
+        """A run that broke; where one with numbers does not, dims that are open are why."""
+        from zoo.analysis.tracer.symbolic import Numbers
+
+        self._fill(Numbers(hint))
+        trace = self.subject.trace(hints=self.said, **self.options)
+        if trace.failure is not None or found.trace.failure is None:
+            return found
+        said = ", ".join(f"{name}={number}" for name, number in hint.items())
+        text = (
+            f"With {said} the model runs: this code takes no dims that are left open. "
+            "Write numbers in the place of those that it asks for."
+        )
+        failure = replace(found.trace.failure, hint=text)
+        return replace(found, trace=replace(found.trace, failure=failure))
 
     def _fill(self, session: Session | Numbers) -> None:
         """Give the model inputs with a session's dims."""
@@ -218,7 +234,7 @@ class _Job:
         from zoo.analysis.largest import largest
         from zoo.analysis.ranges import LARGEST
 
-        best, top = None, None
+        best, top, short = None, None, ""
         for _ in range(PIECES):
             holds = found.peak_holds if "peak_bytes" in budgets else found.holds
             kept = [
@@ -227,32 +243,53 @@ class _Job:
                 if (one := found.totals[figure]) is not None
             ]
             if len(kept) < len(budgets):
+                short = f"no formula is known near {name}={found.holds.hint[name]}"
                 break
             answer = largest(name, kept, holds, at)
-            end = holds.high[name]
+            if best is not None and (answer or 0) <= best:
+                break
             if answer is None:
                 below = holds.low[name] - 1
-                if best is not None or below < 1:
+                if below < 1:
                     break
                 found = self.run({**at, name: below})
             else:
                 best, top = answer, None if answer == LARGEST else answer
-                if end is None or answer < end:
+                more = {**at, name: answer + 1}
+                if top is None or next(holds.broken(more), None) is None:
                     break
-                found = self.run({**at, name: end + 1})
+                found = self.run(more)
             if found.trace.failure is not None:
                 break
-        words = ", ".join(f"{figure} <= {limit}" for figure, limit in budgets.items())
-        if best is None:
-            words += f": kept at no {name}"
-        elif top is None:
-            words += f": kept at every {name}, without an end"
+        else:
+            short = f"the model goes another way too often to look beyond {name}={top}"
+        words = _kept(name, budgets, best, top, short)
         return {f"largest_{name}": top, "under": words}
 
 
+def _kept(
+    name: str, budgets: Mapping[str, int], best: int | None, top: int | None, short: str
+) -> str:
+    """What was looked for, and why there is no number where there is none."""
+    words = ", ".join(f"{figure} <= {limit}" for figure, limit in budgets.items())
+    if short:
+        words += f": {short}"
+    elif best is None:
+        words += f": kept at no {name}"
+    elif top is None:
+        words += f": kept at every {name}, without an end"
+    return words
+
+
 def _whole(name: str, number: float) -> int:
-    if isinstance(number, bool) or int(number) != number or number < 1:
-        raise ExpressionError(f"dim {name}", f"{number} is no length", f"Try {name}=2.")
+    from zoo.analysis.ranges import LARGEST
+
+    plain = not isinstance(number, bool) and 1 <= number <= LARGEST
+    if not plain or int(number) != number:
+        said = f"{number:g}" if isinstance(number, float) else f"{number}"
+        raise ExpressionError(
+            f"dim {name}", f"{said} is no length between 1 and {LARGEST:,}", f"Try {name}=2."
+        )
     return int(number)
 
 

@@ -41,24 +41,25 @@ def formula(ctx: click.Context, /, model: str, **options: Any) -> None:
     zoo formula resnet18 --input B,1,96,96 --largest B --under peak=24GB
     zoo formula resnet18 --input B,1,96,96 --train --optimizer adamw
     """  # noqa: D301 - click wants the character itself
-    at = {name: _length(name, text) for name, text in _pairs(options.pop("at"), "--at")}
-    under = dict(_pairs(options.pop("under"), "--under"))
+    at = {name: _length(name, text) for name, text in _pairs(options.pop("at"), "--at").items()}
+    under = _pairs(options.pop("under"), "--under")
     ctx.exit(report("formula", model, options, at=at, under=under or None))
 
 
-def _pairs(words: tuple[str, ...], option: str) -> list[tuple[str, str]]:
-    """`B=8,H=224` as pairs."""
-    found = []
+def _pairs(words: tuple[str, ...], option: str) -> dict[str, str]:
+    """`B=8,H=224` as a mapping."""
+    found: dict[str, str] = {}
     for word in (part.strip() for one in words for part in one.split(",")):
         name, sign, value = word.partition("=")
         if not sign or not name.strip() or not value.strip():
             example = "B=8,H=224" if option == "--at" else "peak=24GB"
             raise click.UsageError(f"{option} {word!r} is not NAME=NUMBER. Try {option} {example}.")
-        found.append((name.strip(), value.strip()))
+        if found.setdefault(name.strip(), value.strip()) != value.strip():
+            raise click.UsageError(f"{option} {name.strip()} is given twice. Give one number.")
     return found
 
 
 def _length(name: str, text: str) -> int:
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit()):
         raise click.UsageError(f"--at {name}={text!r} is no whole number. Try --at {name}=8.")
     return int(text)

@@ -237,9 +237,11 @@ def _full(tensor: Tensor, size: Any, *_: Any, **options: Any) -> Any:
 def _where(mask: Tensor, left: Tensor, right: Tensor) -> Any:
     if left.dtype != right.dtype or mask.dtype != torch.bool:
         return NotImplemented
-    shape = max((mask.shape, left.shape, right.shape), key=lambda one: (len(one), one.numel()))
-    fitting = all(fits(shape, one.shape) for one in (mask, left, right))
-    return new(left, *shape) if fitting else NotImplemented
+    shapes = sorted((mask.shape, left.shape, right.shape), key=len, reverse=True)
+    for shape in shapes:
+        if len(shape) == len(shapes[0]) and all(fits(shape, one) for one in shapes):
+            return new(left, *shape)
+    return NotImplemented
 
 
 def _clamp(tensor: Tensor, low: Any = None, high: Any = None) -> Any:

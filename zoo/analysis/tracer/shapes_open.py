@@ -301,6 +301,25 @@ def _pointwise(tensor: Any, *_: Any, **options: Any) -> Any:
     return like(tensor) if plain else NotImplemented
 
 
+def _triangle(tensor: Tensor, _: int = 0) -> Tensor:
+    return torch.empty(tuple(tensor.shape), dtype=tensor.dtype, device=META)
+
+
+def _among(tensor: Tensor, dim: int, keepdim: bool = False) -> Tensor:  # noqa: FBT001, FBT002
+    """Whether any, or all, of a dim are true."""
+    axis, size = _axis(tensor, dim), list(tensor.shape)
+    size[axis : axis + 1] = [1] if keepdim else []
+    kind = torch.uint8 if tensor.dtype == torch.uint8 else torch.bool
+    return torch.empty(size, dtype=kind, device=META)
+
+
+def _running(tensor: Tensor, _: int, **options: Any) -> Tensor:
+    """Of running sums and products; those of whole numbers are 64 bits wide."""
+    whole = not (tensor.is_floating_point() or tensor.is_complex())
+    dtype = options.get("dtype") or (torch.int64 if whole else tensor.dtype)
+    return torch.empty(tuple(tensor.shape), dtype=dtype, device=META)
+
+
 def _mean(tensor: Tensor, **options: Any) -> Tensor:
     """Of all elements; torch's Python kernel keeps what it works on."""
     return torch.empty((), dtype=options.get("dtype") or tensor.dtype, device=META)
@@ -346,6 +365,12 @@ RULES: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "full.default": _full,
         "div.Scalar": _pointwise,
         "mean.default": _mean,
+        "tril.default": _triangle,
+        "triu.default": _triangle,
+        "any.dim": _among,
+        "all.dim": _among,
+        "cumsum.default": _running,
+        "cumprod.default": _running,
         "pixel_shuffle.default": _pixel_shuffle,
         "adaptive_max_pool2d.default": _adaptive_max,
         "adaptive_max_pool3d.default": _adaptive_max,

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,6 +32,17 @@ if TYPE_CHECKING:
 WEIGHS_BOTH = ("Contiguity.h", "SymbolicShapeMeta.cpp")
 """Sources of torch whose questions end in one that is asked in full, where this one is not known.
 """
+
+
+BEYOND = 2**62
+"""Numbers that no tensor's size comes near; code that takes any size compares with the largest int.
+"""
+
+EXACT, SHORT = 2**20, 1000
+"""Denominators up to which a float is taken as the fraction that it is, and those of fractions that
+stand in for other floats."""
+LOOKED_AT = 2**14
+"""How far it is seen that these give what floats give."""
 
 
 class Session:
@@ -61,6 +73,8 @@ class Session:
         """The answer to a question, where the range as it is tells it."""
         if asked.expression.number is not None:
             return asked.met({})
+        if asked.relation == ">=" and abs(asked.expression.constant) >= BEYOND:
+            return asked.expression.constant > 0
         found = self.range.known(asked)
         if found is None and self._measuring:
             found = self._inner.known(asked)
@@ -243,6 +257,16 @@ class _Node(_Base):
     def pos(self) -> _Node:
         return self
 
+    def abs(self) -> _Node:
+        positive = self.session.decide(Condition(self.expression, ">="))
+        return self if positive else self.neg()
+
+    def sym_sum(self, parts: Any) -> _Node:
+        total = const(0)
+        for part in parts:
+            total = total + (part if isinstance(part, int) else part.expression)
+        return self._new(total)
+
     def floordiv(self, other: _Node) -> _Node:
         return self._new(self.expression // other.expression)
 
@@ -255,6 +279,21 @@ class _Node(_Base):
         return self._new(self.expression ** other.guard_int())
 
     pow_by_natural = pow
+
+    def lshift(self, other: _Node) -> _Node:
+        return self._new(self.expression * 2 ** other.guard_int())
+
+    def rshift(self, other: _Node) -> _Node:
+        return self._new(self.expression // 2 ** other.guard_int())
+
+    def bitwise_and(self, other: _Node) -> _Node:
+        return self.wrap_int(self.guard_int() & other.guard_int())
+
+    def bitwise_or(self, other: _Node) -> _Node:
+        return self.wrap_int(self.guard_int() | other.guard_int())
+
+    def bitwise_xor(self, other: _Node) -> _Node:
+        return self.wrap_int(self.guard_int() ^ other.guard_int())
 
     def sym_max(self, other: Any) -> Any:
         both = (self.expression, other.expression)
@@ -337,8 +376,17 @@ class _Real(_Base):
         if self.plain is not None:
             number = math.ceil(self.plain) if up else math.floor(self.plain)
             return _Node(self.session, const(number))
-        top = self.expression * self.factor.numerator
-        below = self.factor.denominator
+        factor = self.factor
+        if factor.denominator > EXACT:
+            here = self.session.range.value(self.expression)
+            factor, low, high = _as_floats_round(factor, here, up)
+            if not factor:
+                there = self.guard_float()
+                return _Node(self.session, const((math.ceil if up else math.floor)(there)))
+            self.session.decide(Condition(self.expression - low, ">="))
+            self.session.decide(Condition(high - self.expression, ">="))
+        top = self.expression * factor.numerator
+        below = factor.denominator
         found = -(-top // below) if up else top // below
         return _Node(self.session, found)
 
@@ -364,6 +412,13 @@ class _Real(_Base):
             factor = getattr(other, "factor", Fraction(1)) * Fraction(mine)
             return _Real(self.session, other.expression, factor)
         return _Real(self.session, const(0), Fraction(0), self.guard_float() * _number(other))
+
+    def abs(self) -> _Real:
+        return self.wrap_float(abs(self.guard_float()))  # type: ignore[no-any-return]
+
+    def round(self, digits: int | None = None) -> Any:
+        found = round(self.guard_float(), digits)
+        return self.wrap_int(found) if isinstance(found, int) else self.wrap_float(found)
 
     def _plain(self) -> float | None:
         return _plain_of(self)
@@ -426,6 +481,33 @@ class _Real(_Base):
 
     def ge(self, other: Any) -> _Answer:
         return self._compared(other, "ge")
+
+
+@lru_cache(maxsize=256)
+def _as_floats_round(factor: Fraction, here: int, up: bool) -> tuple[Fraction, int, int]:  # noqa: FBT001
+    """A short fraction, and the numbers around one at which it gives a float's; 0 if none.
+
+    The float 0.3 is less than 3/10, yet 10 * 0.3 is rounded to 3: neither fraction tells where a
+    product of floats is a whole number.
+    """
+    times = float(factor)
+    whole = math.ceil if up else math.floor
+
+    def same(number: int) -> bool:
+        over, below = number * short.numerator, short.denominator
+        return (-(-over // below) if up else over // below) == whole(number * times)
+
+    short = factor.limit_denominator(SHORT)
+    if not same(here):
+        short = factor
+    if not same(here):
+        return Fraction(0), here, here
+    low = high = here
+    while low > 0 and here - low < LOOKED_AT and same(low - 1):
+        low -= 1
+    while high < max(LOOKED_AT, here) and same(high + 1):
+        high += 1
+    return short, low, high
 
 
 def _sign(factor: Fraction) -> int:
