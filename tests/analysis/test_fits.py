@@ -556,7 +556,5 @@ def test_errors() -> None:
     model = nn.Linear(8, 8)
     with pytest.raises(UnknownDevice, match="h101"):
         zoo.memory(model, (4, 8), on="h101", fits="24GB")
-    with pytest.raises(InputError, match="a trace has run already"):
-        zoo.memory(zoo.trace(model, (4, 8)), fits="24GB")
     with pytest.raises(InputError, match="it has to fit into A100"):
         zoo.memory(model, (4, 8), on="rtx4090", fits="a100")

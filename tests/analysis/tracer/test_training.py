@@ -252,6 +252,46 @@ def test_frozen_layers_as_in_a_real_step(model: Callable[[], nn.Module]) -> None
 # phases, and whose operators these are
 
 
+class Written(nn.Module):
+    """Writes what it computes into tensors that it makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.fc(x)
+        room = torch.zeros(5, 4)
+        room[:3] = h
+        scale = torch.ones(5, 4) * 2
+        scale[0] = h[0]
+        found: Tensor = self.fc(room) * scale
+        return found
+
+
+class Padded(nn.Module):
+    """Sequences packed and padded again, which torch does by writing into a tensor it makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cells = nn.LSTM(4, 4, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        lengths = torch.full((x.shape[0],), x.shape[1])
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True)
+        padded, _ = nn.utils.rnn.pad_packed_sequence(self.cells(packed)[0], batch_first=True)
+        found: Tensor = padded
+        return found
+
+
+def test_blank_values_written_into_a_tensor_of_the_models_own() -> None:
+    compare_with_a_real_step(Written(), torch.zeros(3, 4), *PHASES)
+
+
+def test_padded_sequences_are_trained() -> None:
+    compare_with_a_real_step(Padded(), torch.zeros(3, 5, 4), *PHASES)
+
+
 def test_phases_come_one_after_the_other() -> None:
     trace = step_of(perceptron(), (2, 6))
     names = [op.phase for op in trace.ops]
