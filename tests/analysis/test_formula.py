@@ -251,9 +251,9 @@ def test_a_largest_dim_that_is_not_the_last_says_so() -> None:
     assert "goes another way too often to look beyond T=" in found.totals["under"]
 
 
-def test_a_budget_that_nothing_keeps_has_no_largest() -> None:
+def test_a_budget_that_nothing_keeps_or_all_does() -> None:
     found = zoo.formula("lenet", "B,1,28,28", largest="B", under={"parameters": 10})
-    assert found.totals["largest_B"] is None
+    assert found.totals["largest_B"] == 0
     assert "at no B" in found.totals["under"]
     found = zoo.formula("lenet", "B,1,28,28", largest="B", under={"parameters": "1M"})
     assert found.totals["largest_B"] is None

@@ -23,6 +23,9 @@ ALIASES = {
     "float": "float32",
     "double": "float64",
     "half": "float16",
+    "fp64": "float64",
+    "fp32": "float32",
+    "fp16": "float16",
     "long": "int64",
     "int": "int32",
 }

@@ -397,7 +397,7 @@ def _row(steps: Steps, batch: int, count: int, link: Reach) -> Mapping[str, Any]
 def _totals(
     steps: Steps, trace: Trace, link: Reach, devices: int, place: Device
 ) -> Mapping[str, Any]:
-    nbytes = gradient_bytes(trace)
+    nbytes = gradient_bytes(trace) if trace.failure is None else None
     micro = trace.step.accumulate if trace.step is not None else 1
     macs = micro * sum(op.cost.macs for op in trace.ops if op.cost is not None)
     marks = {

@@ -264,6 +264,7 @@ class _Job:
         else:
             short = f"the model goes another way too often to look beyond {name}={top}"
         words = _kept(name, budgets, best, top, short)
+        top = 0 if best is None and not short else top
         return {f"largest_{name}": top, "under": words}
 
 

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 NARROWEST = 20
 """Cells that a terminal is taken to have at least."""
-EXTRA = ("activation_bytes", "pointwise_flops", "output_shape", "unit", "percent", "theirs")
+EXTRA = (
+    *("detail", "batch", "input", "activation_bytes", "pointwise_flops", "output_shape"),
+    *("unit", "percent", "theirs", "excess"),
+)
 """Columns that are left out first, in this order; then the last ones, and the sorted one last."""
 ONE_LINE = frozenset({"list"})
 """Tables for looking over: long words are cut there; in others they are wrapped."""

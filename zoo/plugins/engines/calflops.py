@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 def run(model: Any, inputs: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Opinion:
     """Ask it."""
-    from calflops import calculate_flops  # type: ignore[import-untyped]  # ships no types
+    from calflops import calculate_flops
 
     _, macs, parameters = calculate_flops(
         model,

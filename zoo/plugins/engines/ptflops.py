@@ -54,7 +54,7 @@ Formula = Callable[["ModuleCall", "ModuleFact"], Parts]
 
 def run(model: Any, inputs: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Opinion:
     """Ask it. It prints what breaks and answers None."""
-    from ptflops import get_model_complexity_info  # type: ignore[import-untyped]  # ships no types
+    from ptflops import get_model_complexity_info
 
     from zoo.plugins.engines.places import by_name
 

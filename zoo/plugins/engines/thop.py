@@ -40,7 +40,7 @@ Formula = Callable[["ModuleCall", "ModuleFact"], float]
 
 def run(model: Any, inputs: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Opinion:
     """Ask it. It takes no inputs by name: those are put in their places."""
-    from thop import profile  # type: ignore[import-untyped]  # ships no types
+    from thop import profile
 
     from zoo.plugins.engines.places import in_places
 
