@@ -269,3 +269,9 @@ def test_so_many_cannot_be_compared(many: int) -> None:
 def test_arguments_for_another_number_of_models() -> None:
     with pytest.raises(ZooError, match="1 are given for 2 models"):
         zoo.compare("lenet", "lenet", arguments=[{}])
+
+
+def test_the_device_by_which_inputs_differ_is_said() -> None:
+    report = zoo.compare(zoo.trace("lenet"), zoo.trace("lenet", device="cuda"))
+    (note,) = (one for one in report.notes if one.code == "other-inputs")
+    assert "a on input: f32[1,1,28,28] on cpu; b on input: f32[1,1,28,28] on cuda:0" in note.text

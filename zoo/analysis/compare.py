@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.analysis.aligning import Node, align
 from zoo.analysis.flops import flops
 from zoo.analysis.memory import peak
-from zoo.analysis.records import Column, ModelInfo, Note, Report, Row, Trace
+from zoo.analysis.records import Column, InputSpec, ModelInfo, Note, Report, Row, Trace
 from zoo.analysis.summary import summary
 from zoo.errors import OptionError
 
@@ -301,7 +301,7 @@ def _other_inputs(letters: str, traces: Sequence[Trace], kinds: int) -> Iterable
     if kinds == 1:
         return
     said = (
-        f"{one} on {', '.join(f'{part.name}: {part.spec}' for part in trace.inputs)}"
+        f"{one} on {', '.join(map(_described, trace.inputs))}"
         for one, trace in zip(letters, traces, strict=True)
     )
     yield Note("info", "other-inputs", f"the models ran on different inputs: {'; '.join(said)}.")
@@ -332,3 +332,8 @@ def _failure(letters: str, traces: Sequence[Trace], nodes: Sequence[tuple[int, N
         text = f"{one}, in {place or 'the model itself'}: {trace.failure.message}"
         return replace(trace.failure, call=call, message=text)
     return None
+
+
+def _described(part: InputSpec) -> str:
+    """An input with where it lies, by which alone two may differ."""
+    return f"{part.name}: {part.spec} on {part.spec.device}"
