@@ -249,7 +249,7 @@ def test_arguments_of_one_model() -> None:
 def test_models_on_inputs_of_their_own() -> None:
     report = zoo.compare(trace("lenet"), trace("alexnet"))
     (note,) = [note for note in report.notes if note.code == "other-inputs"]
-    assert "a on input: f32[1,1,28,28]; b on input: f32[1,1,224,224]" in note.text
+    assert "a on input: f32[1,1,28,28] on cpu; b on input: f32[1,1,224,224] on cpu" in note.text
     assert report.inputs == ()
 
 
