@@ -1,4 +1,4 @@
-"""How a file is written: whole or not at all."""
+"""How a file is written: whole or not at all, and known beforehand to be writable."""
 
 from __future__ import annotations
 
@@ -6,6 +6,24 @@ import os
 from pathlib import Path
 
 from zoo.errors import OutputError
+
+
+def check_writable(path: str) -> None:
+    """Find out before long work whether a file can be written.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OutputError: It is a folder, or its folder is missing or not writable.
+    """
+    place = Path(path)
+    if place.is_dir():
+        raise OutputError(path, "it is a folder")
+    if not place.parent.is_dir():
+        raise OutputError(path, f"there is no folder {place.parent}")
+    if not os.access(place.parent, os.W_OK) or (place.exists() and not os.access(place, os.W_OK)):
+        raise OutputError(path, "permission denied")
 
 
 def write_whole(path: Path, data: bytes) -> None:

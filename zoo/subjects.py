@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from zoo.plugins.manager import Manager
 
 
+STEP = ("optimizer", "loss", "autocast", "accumulate", "set_to_none", "checkpoint")
+"""Options of a run that make it a training step, or say how."""
+
+
 def manager() -> Manager:
     """Plugins, as seen from the working folder."""
     from zoo.plugins.project import stamp
@@ -169,6 +173,12 @@ def named(word: str | None) -> Any:
     from zoo.catalog.locate import is_reference, locate
 
     return locate(word).target if word is not None and is_reference(word) else word
+
+
+def named_step(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a run with what the words of its optimizer and loss lead to."""
+    found = {name: named(options[name]) for name in ("optimizer", "loss") if name in options}
+    return {**options, **found}
 
 
 def built(name: str, arguments: Mapping[str, Any] | None, words: tuple[str, ...] = ()) -> nn.Module:

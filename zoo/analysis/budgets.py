@@ -19,6 +19,7 @@ from zoo.analysis.flops import flops
 from zoo.analysis.memory import memory
 from zoo.analysis.quantities import quantity, size
 from zoo.analysis.records import Column, ModelInfo, Report, Row, Trace
+from zoo.analysis.transfers import steady
 from zoo.errors import OptionError, did_you_mean
 
 if TYPE_CHECKING:
@@ -260,8 +261,7 @@ def _waits(trace: Trace) -> Found:
     if place_of(trace).partition(":")[0] == "cpu":
         reason = "the run took place on the CPU, where the host waits for nothing"
         raise OptionError("no-host-sync", reason, "Run it on device cuda.")
-    every = (one for one in trace.transfers if one.when != "first step")
-    waits = [one for one in every if one.blocking]
+    waits = [one for one in steady(trace) if one.blocking]
     places: Counter[str] = Counter()
     for one in waits:
         place = one.source or trace.calls[one.call].path or "the model itself"

@@ -69,7 +69,7 @@ def changes(
         found.append(_cast(f"weights, gradients and state in {half}", half))
     if job.step.optimizer != "sgd":
         found.append(Change("optimizer sgd", {"optimizer": "sgd"}, "--optimizer sgd"))
-    if next((one.spec.shape[0] for one in job.inputs if one.spec.shape), 1) > 1:
+    if job.batch > 1:
         found.append(_in_halves(int(settings.get("accumulate") or 1)))
     model = Model(look)
     if not job.step.checkpoint:

@@ -388,6 +388,11 @@ class Trace:
     """Form of this record."""
 
     @property
+    def batch(self) -> int:
+        """First dim of the first input that has one; 1 where none has."""
+        return next((one.spec.shape[0] for one in self.inputs if one.spec.shape), 1)
+
+    @property
     def outputs(self) -> tuple[TensorSpec, ...] | None:
         """The model's outputs; None where the run broke."""
         return self.calls[0].outputs if self.calls else None

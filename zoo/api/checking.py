@@ -185,13 +185,9 @@ def _limits(one: Checked) -> Sequence[Limit]:
 
 def _from(one: Checked, wanted: Sequence[Limit], options: dict[str, Any]) -> plain.Report:
     """A model with the limits and the run of its table."""
-    from zoo.subjects import named
+    from zoo.subjects import STEP, named_step
 
-    settings = {**options, **one.options}
-    for key in ("optimizer", "loss"):
-        if key in one.options:
-            settings[key] = named(one.options[key])
-    step = {"optimizer", "loss", "autocast", "accumulate", "set_to_none", "checkpoint"}
-    if step & set(one.options):
+    settings = {**options, **named_step(one.options)}
+    if any(name in one.options for name in STEP):
         settings["train"] = True
     return _one(one.place, one.inputs, settings, wanted, one.name)

@@ -41,15 +41,11 @@ def by_code(
     Raises:
         ZooError: As for `trace`, or a run on the processor.
     """
-    from zoo.analysis.memory import place_of
     from zoo.analysis.records import Trace
     from zoo.analysis.transfers import check
     from zoo.analysis.transfers import transfers as lines
 
-    if isinstance(model, Trace):
-        _fits(model, place)
-        check(place_of(model))
-    else:
+    if not isinstance(model, Trace):  # a trace has run, and `lines` looks at where
         check(_placed(model, options, place)["device"])
     return lines(_run(model, inputs, options, place), place)
 
@@ -209,14 +205,14 @@ def _steps(
         given = _run(model, inputs, options, place)
         if given.step is None:
             raise StepError("by 'replica'", "the trace is no training step", "Trace one: --train.")
-        return {_batch(given): given}
+        return {given.batch: given}
     named = {name: options.pop(name) for name in ("kwargs", "arguments") if name in options}
     said = {"train": True, **_placed(model, options, place)}
     if said.get("loss") == "none":
         raise StepError("loss none", "without a backward pass nothing is exchanged", "Name a loss.")
     subject = Subject(model, inputs, **named)
     first = subject.trace(**said)
-    batch = _batch(first)
+    batch = first.batch
     found = {batch: first}
     if first.failure is None:
         second = _further(lambda: subject.trace(**{**said, "batch": FURTHER * batch}))
@@ -232,8 +228,3 @@ def _further(run: Callable[[], Trace]) -> Trace | None:
     except ZooError:
         return None
     return trace if trace.failure is None else None
-
-
-def _batch(trace: Trace) -> int:
-    """First dim of the first input that has one."""
-    return next((one.spec.shape[0] for one in trace.inputs if one.spec.shape), 1)

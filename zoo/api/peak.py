@@ -127,7 +127,6 @@ def _fitting(
     if found.failure is not None:
         unknown = {**dict.fromkeys(TOTALS), "limit_bytes": limit}
         return shown(replace(report, totals={**report.totals, **unknown}))
-    shape = next((one.spec.shape for one in found.inputs if one.spec.shape), (1,))
     options.pop("batch", None)
 
     def run(*, batch: int, **settings: Any) -> Trace:
@@ -136,4 +135,4 @@ def _fitting(
     look = found if found.step is None else subject.trace(**alone)
     if place is not None:
         report = _on(report, found, place)
-    return shown(fitted(report, Job(run, limit, place, shape[0]), found, look, options))
+    return shown(fitted(report, Job(run, limit, place, found.batch), found, look, options))

@@ -11,7 +11,7 @@ from zoo.analysis import report as plain
 from zoo.analysis.sweeps import COLUMNS, FAILED
 from zoo.api.shown import Report, shown
 from zoo.errors import InputError, OptionError, StepError, did_you_mean
-from zoo.subjects import manager
+from zoo.subjects import STEP, manager
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int, int], None]
 
-OF_STEP = ("optimizer", "loss", "autocast", "accumulate", "set_to_none", "checkpoint")
-HOW = ("train", *OF_STEP, "device", "dtype", "hints")
+HOW = ("train", *STEP, "device", "dtype", "hints")
 """Options of `trace` that a sweep takes: those that can be said to another process."""
 DEFAULTS = {"train": False, "accumulate": 1, "set_to_none": True, "device": "cpu"}
 """What they are where nothing is said."""
@@ -179,7 +178,7 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in given.items()
         if value is not None and value not in ({}, ()) and value != DEFAULTS.get(name)
     }
-    step = [name for name in said if name in OF_STEP]
+    step = [name for name in said if name in STEP]
     if step and not said.get("train"):
         raise StepError(step[0], "it was given without a training step", "Say train=True.")
     return said

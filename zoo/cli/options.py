@@ -145,15 +145,13 @@ def step_of(options: dict[str, Any]) -> dict[str, Any]:
         options: Of the command, by their names in Python.
 
     Returns:
-        Nothing where no training step was asked for.
+        Nothing where no training step was asked for. Optimizer and loss are the user's words.
     """
-    from zoo.subjects import named
-
     train = options.pop("train", False)
     keep = options.pop("keep_gradients", False)
     said = {
-        "optimizer": named(options.pop("optimizer", None)),
-        "loss": named(options.pop("loss", None)),
+        "optimizer": options.pop("optimizer", None),
+        "loss": options.pop("loss", None),
         "autocast": options.pop("autocast", None),
         "accumulate": options.pop("accumulate", None),
         "set_to_none": False if keep else None,
@@ -217,6 +215,7 @@ def called(analysis: str, model: Words, options: dict[str, Any], **named: Any) -
     """
     from zoo import api
     from zoo.analysis.saved import is_saved
+    from zoo.subjects import named_step
 
     words: tuple[str | None, ...] = model if isinstance(model, tuple) else (model,)
     if all(is_saved(word) for word in words):
@@ -231,7 +230,7 @@ def called(analysis: str, model: Words, options: dict[str, Any], **named: Any) -
     progress = Progress(words[0] or "zoo")
     try:
         with redirect_stdout(sys.stderr):  # what the user's code prints is not the report
-            step = step_of(options)
+            step = named_step(step_of(options))
             return getattr(api, analysis)(
                 *words,
                 arguments=settings_of(settings, len(words) if isinstance(model, tuple) else 1),

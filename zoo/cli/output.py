@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from zoo.errors import OutputError
-from zoo.files import write_whole
+from zoo.files import check_writable, write_whole
 
 if TYPE_CHECKING:
     from zoo.analysis.records import Report
@@ -68,15 +67,8 @@ def check(output: Output) -> None:
 
     if output.fmt not in FORMATS:
         raise BadFormat(output.fmt, FORMATS)
-    if output.path is None:
-        return
-    path = Path(output.path)
-    if path.is_dir():
-        raise OutputError(output.path, "it is a folder")
-    if not path.parent.is_dir():
-        raise OutputError(output.path, f"there is no folder {path.parent}")
-    if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise OutputError(output.path, "permission denied")
+    if output.path is not None:
+        check_writable(output.path)
 
 
 def emit(report: Report, output: Output) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from zoo.cli.options import hints_of, output_of, run_options, step_options
+from zoo.cli.options import hints_of, output_of, run_options, step_of, step_options
 from zoo.cli.output import Output, check, emit
 from zoo.errors import OptionError
 
@@ -114,19 +114,10 @@ def _arguments(options: dict[str, Any]) -> dict[str, Any]:
     """What the user said as arguments of `zoo.sweep`."""
     from zoo import api
 
-    step = {
-        "optimizer": options.pop("optimizer"),
-        "loss": options.pop("loss"),
-        "autocast": options.pop("autocast"),
-        "accumulate": options.pop("accumulate"),
-        "set_to_none": False if options.pop("keep_gradients") else None,
-        "checkpoint": options.pop("checkpoint") or None,
-    }
-    given = {name: value for name, value in step.items() if value is not None}
+    step = step_of(options)
     arguments = api.read_settings(options.pop("settings"))
     hints = hints_of(options.pop("hints"))
-    train = options.pop("train") or bool(given)
-    return {**options, **given, "train": train, "arguments": arguments, "hints": hints}
+    return {**options, **step, "arguments": arguments, "hints": hints}
 
 
 class Line:

@@ -39,13 +39,11 @@ def trace(ctx: click.Context, /, model: str, path: str | None, **options: Any) -
     zoo memory step.json.gz --by module
     """  # noqa: D301 - click wants the character itself
     from zoo.analysis.saved import check, packed
-    from zoo.cli.output import Output
-    from zoo.cli.output import check as writable
-    from zoo.files import write_whole
+    from zoo.files import check_writable, write_whole
 
     if path is not None:
         check(path)
-        writable(Output(path=path))
+        check_writable(path)
     found: Trace = called("trace", model, options)
     data = packed(found, path)
     if path is None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.analysis.sweeps import COLUMNS, FLOATS, LISTS
 from zoo.errors import MissingDependency, OutputError, SweepError
-from zoo.files import write_whole
+from zoo.files import check_writable, write_whole
 from zoo.sweeping.lines import Csv, JsonLines
 
 if TYPE_CHECKING:
@@ -48,12 +48,7 @@ def check(path: str) -> None:
     if place.suffix not in ENDINGS:
         reason = f"its name ends in none of {', '.join(ENDINGS)}"
         raise SweepError(path, reason, "Name it as the form that you want: rows.csv.")
-    if place.is_dir():
-        raise OutputError(path, "it is a folder")
-    if not place.parent.is_dir():
-        raise OutputError(path, f"there is no folder {place.parent}")
-    if not os.access(place.parent, os.W_OK) or (place.exists() and not os.access(place, os.W_OK)):
-        raise OutputError(path, "permission denied")
+    check_writable(path)
     if place.suffix == ".parquet":
         from importlib.util import find_spec
 

@@ -100,7 +100,7 @@ def refusal(how: How) -> list[str] | None:
     """
     from zoo.analysis.tracer.run import device_name, torch_dtype
     from zoo.analysis.tracer.step import Training, autocast_dtype, casting
-    from zoo.subjects import named
+    from zoo.subjects import named_step
 
     said = how.options
     step = {name: said[name] for name in ("optimizer", "loss") if name in said}
@@ -108,7 +108,7 @@ def refusal(how: How) -> list[str] | None:
         place = device_name(said.get("device", "cpu"))
         torch_dtype(said.get("dtype"))
         casting(place, autocast_dtype(said.get("autocast")))
-        Training(**{name: named(word) for name, word in step.items()})
+        Training(**named_step(step))
     except ZooError as error:
         parts = [getattr(error, name, "") for name in ("what", "reason", "hint")]
         return parts if all(parts) else ["sweep", str(error), "See `zoo sweep --help`."]
@@ -136,12 +136,9 @@ def made(task: Task, how: How) -> dict[str, Any]:
 
 
 def _ran(task: Task, how: How) -> Any:
-    from zoo.subjects import Subject, named, words_of
+    from zoo.subjects import Subject, named_step, words_of
 
-    options = dict(how.options)
-    for name in ("optimizer", "loss"):
-        if name in options:
-            options[name] = named(options[name])
+    options = named_step(how.options)
     subject = Subject(task.name, task.inputs, arguments=how.arguments)
     cells = figures(subject.trace(batch=task.batch, **options))
     default = " and ".join(words_of(subject.default))
