@@ -104,6 +104,8 @@ def info(name: str) -> Report:
         "summary": card.summary,
         "paper": card.paper,
         "year": card.year,
+        "table": card.table,
+        "book section": card.book,
         "link": card.link,
         "default input": ", ".join(words_of(card.default_input)) or None,
         "factory": card.factory,

@@ -39,3 +39,7 @@ class ModelCard:
     """Year of the paper."""
     link: str | None = None
     """Where to read on."""
+    table: str | None = None
+    """Where the paper gives its sizes: `table 1`, `section 3.1`."""
+    book: str | None = None
+    """Section of *Dive into Deep Learning*: `8.4`."""

@@ -1,4 +1,4 @@
-"""Open language models of the Llama family, by their published settings.
+"""Cards of the Llama family, by their published settings.
 
 `llama` is a tiny one, and what is built from a config.json: `--set config=./config.json`. The
 others carry the settings of their config.json that the architecture has; single settings are
@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 from zoo.catalog.card import ModelCard
-from zoo.plugins.hookspecs import hookimpl
 
 FACTORY = "zoo.models.llama:llama"
 ARXIV = "https://arxiv.org/abs/"
@@ -164,9 +163,3 @@ CARDS = (
     ),
     *(_card(*one) for one in PUBLISHED),
 )
-
-
-@hookimpl
-def zoo_models() -> tuple[ModelCard, ...]:
-    """Cards of the family."""
-    return CARDS

@@ -1,4 +1,4 @@
-"""The architectures of *Dive into Deep Learning*, chapters 5 to 8, as its notes print them.
+"""Cards of chapters 5 to 8: perceptrons and convolutional networks, as the notes print them.
 
 Inputs are the book's: one channel, and the image size that its layer summaries are printed for.
 Batch norm in training wants more than one value per channel, so that `lenet_bn` is given two
@@ -8,7 +8,6 @@ images.
 from __future__ import annotations
 
 from zoo.catalog.card import ModelCard
-from zoo.plugins.hookspecs import hookimpl
 
 BOOK = "https://d2l.ai"
 SMALL, LARGE, MIDDLE = "1,1,28,28", "1,1,224,224", "1,1,96,96"
@@ -152,9 +151,3 @@ CARDS = (
         for layers in (121, 169, 201)
     ),
 )
-
-
-@hookimpl
-def zoo_models() -> tuple[ModelCard, ...]:
-    """Cards of the book."""
-    return CARDS

@@ -1,0 +1,3 @@
+"""What building and keeping a network takes: first weights, files, devices."""
+
+from __future__ import annotations

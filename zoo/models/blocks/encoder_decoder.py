@@ -1,0 +1,58 @@
+"""Encoder and decoder: one sequence is read whole, another is written from what was read.
+
+Sutskever, Vinyals and Le 2014, and Cho et al. 2014; Dive into Deep Learning, 10.6. In training the
+decoder is given the right answer shifted by one token (teacher forcing). To predict, a search
+gives it one token at a time and keeps its state between the calls.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class Encoder(nn.Module):
+    """Reads a source sequence."""
+
+    def forward(self, src: Tensor, src_valid_len: Tensor | None = None) -> Any:
+        """Token ids (B, S) and lengths (B,) -> what this encoder has to say of them."""
+        raise NotImplementedError
+
+
+class Decoder(nn.Module):
+    """Writes a target sequence, from a state that begins with what the encoder says."""
+
+    def init_state(self, encoded: Any, src_valid_len: Tensor | None = None) -> Any:
+        """The state before the first token.
+
+        Args:
+            encoded: What the encoder returned.
+            src_valid_len: Lengths of the source sequences, (B,).
+        """
+        raise NotImplementedError
+
+    def forward(self, tgt: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Token ids (B, T) and a state -> scores of each next token (B, T, V), the state after."""
+        raise NotImplementedError
+
+
+class EncoderDecoder(nn.Module):
+    """Encoder and decoder as one model.
+
+    Args:
+        encoder: Reads the source.
+        decoder: Writes the target.
+    """
+
+    def __init__(self, encoder: Encoder, decoder: Decoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+
+    def forward(self, src: Tensor, tgt: Tensor, src_valid_len: Tensor | None = None) -> Tensor:
+        """(B, S), (B, T), (B,) -> scores of each next token, (B, T, V)."""
+        encoded = self.encoder(src, src_valid_len)
+        state = self.decoder.init_state(encoded, src_valid_len)
+        scores: Tensor = self.decoder(tgt, state)[0]  # (B, T, V)
+        return scores
