@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo.plugins.book import (
+    applications,
     attention,
     convolutional,
     deeper,
@@ -29,6 +30,7 @@ CARDS: tuple[ModelCard, ...] = (
     *translation.CARDS,
     *attention.CARDS,
     *embeddings.CARDS,
+    *applications.CARDS,
 )
 
 
