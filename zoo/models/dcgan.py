@@ -1,16 +1,16 @@
 """DCGAN: images from noise, and a network that tells them from real ones.
 
-Radford, Metz and Chintala, "Unsupervised representation learning with deep convolutional generative
-adversarial networks", 2015, section 3 and figure 1. Dive into Deep Learning, 20.2. Channels and side
-of the image after each layer, with n = 64:
+Radford, Metz and Chintala, "Unsupervised representation learning with deep convolutional
+generative adversarial networks", 2015, section 3 and figure 1. Dive into Deep Learning, 20.2.
+Channels and side of the image after each layer, with n = 64:
 
     generator      100, 1    8n, 4    4n, 8     2n, 16   n, 32    3, 64    tanh
     discriminator  3, 64     n, 32    2n, 16    4n, 8    8n, 4    1, 1
 
-Every convolution has a 4x4 kernel; stride 2 and padding 1 double or halve the side, stride 1 without
-padding goes from 1 to 4 and back. No biases; weights start from N(0, 0.02). As in the book, each block
-has a batch norm, the discriminator's first too, which the paper leaves out, and the discriminator
-returns a score without sigmoid.
+Every convolution has a 4x4 kernel; stride 2 and padding 1 double or halve the side, stride 1
+without padding goes from 1 to 4 and back. No biases; weights start from N(0, 0.02). As in the
+book, each block has a batch norm, the discriminator's first too, which the paper leaves out, and
+the discriminator returns a score without sigmoid.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 Parikh, Taeckstroem, Das and Uszkoreit, "A decomposable attention model for natural language
 inference", 2016, sections 3.1 to 3.3. Dive into Deep Learning, 16.5. With width E = 100, N = 200:
 
-    attend      scores f(a_i) . f(b_j); b_i is the mean of the hypothesis as premise token i sees it,
-                a_j that of the premise as hypothesis token j sees it
-    compare     g(a_i, b_i) and g(b_j, a_j)
+    attend      scores f(a_i) . f(b_j); beta_i is the mean of the hypothesis' tokens with the shares
+                that premise token i gives them, alpha_j that of the premise's for token j
+    compare     g(a_i, beta_i) and g(b_j, alpha_j)
     aggregate   sums over both sentences, h, a linear layer
 
     f           E -> N -> N        100 * 200 + 200 + 200 * 200 + 200
@@ -13,9 +13,9 @@ inference", 2016, sections 3.1 to 3.3. Dive into Deep Learning, 16.5. With width
     h           2 N -> N -> N      400 * 200 + 200 + 200 * 200 + 200
     linear      N -> 3             200 * 3 + 3
 
-No order of the tokens is looked at. `f` is used on each token alone, so that its cost is linear in the
-sentences' lengths; the scores cost their product. 18,678 are the tokens of SNLI that occur at least
-five times. Classes are entailment, contradiction and neutral.
+No order of the tokens is looked at. `f` is used on each token alone, so that its cost is linear in
+the sentences' lengths; the scores cost their product. 18,678 are the tokens of SNLI that occur at
+least five times. Classes are entailment, contradiction and neutral.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ Goodfellow et al., "Generative adversarial nets", 2014, algorithm 1. Dive into D
     generator       linear 2 -> 2
     discriminator   linear 2 -> 5, tanh, linear 5 -> 3, tanh, linear 3 -> 1
 
-The generator can learn a Gaussian of any mean and covariance, which is what the book's data are. The
-discriminator's score is high for real points; a sigmoid makes it a probability.
+The generator can learn a Gaussian of any mean and covariance, which is what the book's data are.
+The discriminator's score is high for real points; a sigmoid makes it a probability.
 """
 
 from __future__ import annotations

@@ -19,8 +19,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from zoo.models._init import xavier_uniform
-
 
 def corr1d(x: Tensor, kernel: Tensor) -> Tensor:
     """One-dimensional cross-correlation from scratch, summed over channels.
@@ -72,7 +70,7 @@ class TextCNN(nn.Module):
             )
         self.embedding = nn.Embedding(vocab_size, embed_size)
         self.constant_embedding = nn.Embedding(vocab_size, embed_size)
-        self.constant_embedding.weight.requires_grad_(requires_grad=False)
+        self.constant_embedding.weight.requires_grad = False
         self.convs = nn.ModuleList(
             nn.Conv1d(2 * embed_size, channels, width)
             for width, channels in zip(kernel_sizes, num_channels, strict=True)

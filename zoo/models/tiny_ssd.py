@@ -1,8 +1,8 @@
 """TinySSD: a detector that looks at five scales in one pass.
 
-Liu, Anguelov, Erhan, Szegedy, Reed, Fu and Berg, "SSD: single shot multibox detector", 2015, section
-2.1 and figure 2; the small form of Dive into Deep Learning, 14.7. On (B, 3, 256, 256), with 4 anchors
-at each pixel:
+Liu, Anguelov, Erhan, Szegedy, Reed, Fu and Berg, "SSD: single shot multibox detector", 2015,
+section 2.1 and figure 2; the small form of Dive into Deep Learning, 14.7. On (B, 3, 256, 256),
+with 4 anchors at each pixel:
 
     block   made of                                  features       anchors   sizes
     0       down-sampling blocks to 16, 32 and 64    64, 32, 32        4096   0.2,  0.272
@@ -13,8 +13,8 @@ at each pixel:
                                                                        5444
 
 At every scale two 3x3 convolutions read the features: one says a class for each anchor (background
-first), one says four offsets for each. The second size of a scale is the geometric mean of its first
-and the next scale's; ratios are 1, 2 and 1/2. Anchors are computed, not learned.
+first), one says four offsets for each. The second size of a scale is the geometric mean of its
+first and the next scale's; ratios are 1, 2 and 1/2. Anchors are computed, not learned.
 """
 
 from __future__ import annotations

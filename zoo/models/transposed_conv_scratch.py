@@ -1,14 +1,15 @@
 """Transposed convolution from scratch, and as a product with a matrix.
 
-Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016, chapter 4. Dive into
-Deep Learning, 14.10. Each input pixel lays a copy of the kernel, scaled by its value, onto the output,
-`stride` pixels from its neighbour's; where copies overlap they add up. Padding is cut off the output.
-With kernel K, stride S and padding P:
+Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016, chapter 4. Dive
+into Deep Learning, 14.10. Each input pixel lays a copy of the kernel, scaled by its value, onto
+the output, `stride` pixels from its neighbour's; where copies overlap they add up. Padding is cut
+off the output. With kernel K, stride S and padding P:
 
     height out = (H - 1) S + K - 2 P
 
-A convolution is a product with a sparse matrix; the transposed convolution of the same kernel is the
-product with that matrix transposed (section 4.1 of the paper), which is where it has its name from.
+A convolution is a product with a sparse matrix; the transposed convolution of the same kernel is
+the product with that matrix transposed (section 4.1 of the paper), which is where it has its name
+from.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def kernel_matrix(kernel: Tensor, height: int, width: int) -> Tensor:
         width: W of its input.
 
     Returns:
-        ((H - K + 1) * (W - L + 1), H * W); its transpose is the matrix of the transposed convolution.
+        ((H - K + 1) * (W - L + 1), H * W); its transpose is the matrix of the transposed
+        convolution.
 
     Raises:
         ValueError: The kernel is larger than the input.

@@ -1,9 +1,9 @@
-"""Anchor boxes: what a detector looks for at each place, made from the shape of a feature map alone.
+"""Anchor boxes: what a detector looks for at each place, from the shape of a feature map alone.
 
 Liu et al., "SSD: single shot multibox detector", 2015, section 2.2; Dive into Deep Learning, 14.4.
-Every pixel of an H x W map is the centre of S + R - 1 boxes, of S sizes and R ratios: each size with
-the first ratio, then the first size with each other ratio. Of size s and ratio r, in shares of the
-image:
+Every pixel of an H x W map is the centre of S + R - 1 boxes, of S sizes and R ratios: each size
+with the first ratio, then the first size with each other ratio. Of size s and ratio r, in shares
+of the image:
 
     width s sqrt(r) H / W        height s / sqrt(r)
 

@@ -1,8 +1,8 @@
 """Bilinear interpolation as the kernel of a transposed convolution.
 
-Long, Shelhamer and Darrell, "Fully convolutional networks for semantic segmentation", 2014, section
-3.3; Dive into Deep Learning, 14.11. With stride s, kernel 2 s and padding s / 2, each output pixel is
-a mean of the input pixels around it, weighted by how near they are.
+Long, Shelhamer and Darrell, "Fully convolutional networks for semantic segmentation", 2014,
+section 3.3; Dive into Deep Learning, 14.11. With stride s, kernel 2 s and padding s / 2, each
+output pixel is a mean of the input pixels around it, weighted by how near they are.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Boxes: how they are written, how much two overlap, and which of many to keep.
 
-Dive into Deep Learning, 14.3 and 14.4. A box is (left, top, right, bottom), in shares of the image's
-width and height: 0 to 1. Its offset from an anchor (Girshick et al., "Rich feature hierarchies for
-accurate object detection and semantic segmentation", 2013, appendix C) is scaled as in the book,
-so that typical offsets are near 1:
+Dive into Deep Learning, 14.3 and 14.4. A box is (left, top, right, bottom), in shares of the
+image's width and height: 0 to 1. Its offset from an anchor (Girshick et al., "Rich feature
+hierarchies for accurate object detection and semantic segmentation", 2013, appendix C) is scaled
+as in the book, so that typical offsets are near 1:
 
     dx = 10 (x - xa) / wa      dw = 5 log(w / wa)      x, y: the centre
     dy = 10 (y - ya) / ha      dh = 5 log(h / ha)

@@ -1,10 +1,10 @@
 """From labels to what a detector is trained on, and from what it says to boxes.
 
-Liu et al., "SSD: single shot multibox detector", 2015, sections 2.2 and 2.3; Dive into Deep Learning,
-14.4 and 14.7. Of an image with A anchors and G labelled boxes:
+Liu et al., "SSD: single shot multibox detector", 2015, sections 2.2 and 2.3; Dive into Deep
+Learning, 14.4 and 14.7. Of an image with A anchors and G labelled boxes:
 
-    assign      each box gets the anchor that overlaps it most, the best pair first; an anchor that is
-                left gets the box that it overlaps most, where that is by a half or more
+    assign      each box gets the anchor that overlaps it most, the best pair first; an anchor that
+                is left gets the box that it overlaps most, where that is by a half or more
     train       class 0 is background; offsets count for assigned anchors only
     detect      anchors moved by their offsets, and of those that overlap, the most certain
 

@@ -18,8 +18,8 @@ CARDS = (
         "Sentiment of a text from a bidirectional LSTM's first and last step.",
         REVIEWS,
         tags=("rnn", "book", "sentiment"),
-        paper="Graves and Schmidhuber, Framewise Phoneme Classification with Bidirectional LSTM and "
-        "Other Neural Network Architectures",
+        paper="Graves and Schmidhuber, Framewise Phoneme Classification with Bidirectional LSTM "
+        "and Other Neural Network Architectures",
         year=2005,
         link="https://d2l.ai/chapter_natural-language-processing-applications/"
         "sentiment-analysis-rnn.html",

@@ -44,7 +44,8 @@ CARDS = (
         "TinySSD: classes and offsets of 5,444 anchor boxes, at five scales.",
         "1,3,256,256",
         tags=("cnn", "book", "detection"),
-        paper="Liu, Anguelov, Erhan, Szegedy, Reed, Fu and Berg, SSD: Single Shot MultiBox Detector",
+        paper="Liu, Anguelov, Erhan, Szegedy, Reed, Fu and Berg, SSD: Single Shot MultiBox "
+        "Detector",
         year=2015,
         link=f"{ARXIV}1512.02325",
         table="section 2.1",
