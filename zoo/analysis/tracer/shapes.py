@@ -148,6 +148,8 @@ def _binary(tensor: Any, other: Any, *_: Any, **options: Any) -> Any:
     if _same_kind(tensor, other):
         dense = not isinstance(other, Tensor) or alike(tensor.shape, other.shape)
         return like(tensor) if dense else new(tensor, *tensor.shape)
+    if type(other) is float:
+        return like(tensor, torch.get_default_dtype())  # whole numbers and one that is not
     if not isinstance(other, Tensor) or other.dtype == torch.bool or other.is_complex():
         return NotImplemented
     if tensor.dtype == other.dtype and fits(other.shape, tensor.shape):
@@ -159,8 +161,11 @@ def _binary(tensor: Any, other: Any, *_: Any, **options: Any) -> Any:
 
 
 def _quotient(tensor: Any, other: Any, **options: Any) -> Any:
-    floating = isinstance(tensor, Tensor) and tensor.is_floating_point()
-    return _binary(tensor, other) if floating and not options else NotImplemented
+    if options or not isinstance(tensor, Tensor):
+        return NotImplemented
+    if tensor.is_floating_point():
+        return _binary(tensor, other)
+    return _binary(tensor, float(other)) if type(other) in (int, float) else NotImplemented
 
 
 def _binary_in_place(tensor: Tensor, other: Any, *_: Any, **options: Any) -> Any:
