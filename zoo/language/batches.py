@@ -54,7 +54,7 @@ class Batches:
 
     def __len__(self) -> int:
         """How many batches a pass has."""
-        return -(-len(self.tensors[0]) // self.batch_size)
+        return (len(self.tensors[0]) + self.batch_size - 1) // self.batch_size
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         """One pass: a part of each tensor at a time, (batch, ...) each."""

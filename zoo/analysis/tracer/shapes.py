@@ -150,7 +150,12 @@ def _binary(tensor: Any, other: Any, *_: Any, **options: Any) -> Any:
         return like(tensor) if dense else new(tensor, *tensor.shape)
     if type(other) is float:
         return like(tensor, torch.get_default_dtype())  # whole numbers and one that is not
-    if not isinstance(other, Tensor) or other.dtype == torch.bool or other.is_complex():
+    return _of_two(tensor, other) if isinstance(other, Tensor) else NotImplemented
+
+
+def _of_two(tensor: Tensor, other: Tensor) -> Any:
+    """Of tensors that differ in dtype, or of which neither has the shape of the result."""
+    if other.dtype == torch.bool or other.is_complex():
         return NotImplemented
     if tensor.dtype == other.dtype and fits(other.shape, tensor.shape):
         return new(other, *other.shape)
