@@ -12,8 +12,10 @@ and equations 1 to 7. Dive into Deep Learning, 14.12. Of VGG-19 (without its cla
        25   conv4_4    512, 37, 56       content
        28   conv5_1    512, 18, 28       style
 
-The network is not trained; the image that is made is. It minimises the sum of three losses: content
-(weight 1), style (1e4) and total variation (10, which leaves no lonely bright or dark pixels).
+The network comes trained on something else (torchvision's `vgg19().features` has the same
+parameters in the same order); what is trained here is the image. It minimises the sum of three
+losses: content (weight 1), style (1e4) and total variation (10, which leaves no lonely bright or
+dark pixels).
 """
 
 from __future__ import annotations
@@ -21,7 +23,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from torch import Tensor, nn
-from torchvision.models import vgg19
+
+from zoo.models._init import XavierConv2d
+
+BLOCKS = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))
+"""Convolutions and channels of VGG-19's blocks; each ends in a max pool that halves the image."""
 
 STYLE, CONTENT = (0, 5, 10, 19, 28), (25,)
 """Layers of VGG-19 that are read."""
@@ -34,6 +40,16 @@ class Features(NamedTuple):
     """Features that say what is where, (B, C, H, W) each."""
     styles: tuple[Tensor, ...]
     """Features whose statistics say how it is painted, (B, C, H, W) each."""
+
+
+def vgg19_layers() -> list[nn.Module]:
+    """The layers before VGG-19's classifier, numbered as in torchvision's `vgg19().features`."""
+    layers: list[nn.Module] = []
+    for convolutions, channels in BLOCKS:
+        for _ in range(convolutions):
+            layers += [XavierConv2d(channels, kernel_size=3, padding=1), nn.ReLU()]
+        layers.append(nn.MaxPool2d(2))
+    return layers
 
 
 class StyleFeatures(nn.Module):
@@ -49,15 +65,12 @@ class StyleFeatures(nn.Module):
 
     def __init__(self, style: tuple[int, ...] = STYLE, content: tuple[int, ...] = CONTENT) -> None:
         super().__init__()
-        layers = list(vgg19(weights=None).features)
+        layers = vgg19_layers()
         wanted = (*style, *content)
         if not wanted or min(wanted) < 0 or max(wanted) >= len(layers):
             raise ValueError(f"layers {wanted} are read, VGG-19 has layers 0 to {len(layers) - 1}")
         self.style, self.content = style, content
         self.layers = nn.Sequential(*layers[: max(wanted) + 1])
-        for layer in self.layers:
-            if isinstance(layer, nn.ReLU):
-                layer.inplace = False  # what was read stays as it is
 
     def forward(self, x: Tensor) -> Features:  # (B, 3, H, W)
         """(B, 3, H, W) -> contents and styles, each in order of the layers."""

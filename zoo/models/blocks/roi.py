@@ -1,8 +1,8 @@
 """Region of interest pooling: features of one size, from regions of any size.
 
-Girshick, "Fast R-CNN", 2015, section 2.1; Dive into Deep Learning, 14.8. A region is cut into a grid
-of almost equal parts, and the largest value of each part is kept. What a part covers depends on
-the regions' values, so that this runs region by region.
+Girshick, "Fast R-CNN", 2015, section 2.1; Dive into Deep Learning, 14.8. A region is cut into a
+grid of almost equal parts, and the largest value of each part is kept. What a part covers depends
+on the regions' values, so that this runs region by region.
 """
 
 from __future__ import annotations
