@@ -284,7 +284,7 @@ class _Parcel:
         for names in _sharing(self.leaves):
             first = names[0]
             layouts = {_layout(self.leaves[name]) for name in names}
-            if len(layouts) == 1:
+            if len(layouts) == 1 and not _is_expanded(self.leaves[first]):
                 self.stored[first] = self.leaves[first]
                 same.update(dict.fromkeys(names[1:], first))
                 continue
@@ -345,6 +345,12 @@ def _span(tensor: Tensor) -> tuple[int, int]:
         return first, first
     steps = zip(tensor.shape, tensor.stride(), strict=True)
     return first, first + (1 + sum((dim - 1) * step for dim, step in steps)) * tensor.itemsize
+
+
+def _is_expanded(tensor: Tensor) -> bool:
+    """Whether several elements are one number in memory, as `expand` makes them."""
+    steps = zip(tensor.shape, tensor.stride(), strict=True)
+    return tensor.numel() > 0 and any(dim > 1 and step == 0 for dim, step in steps)
 
 
 def _layout(tensor: Tensor) -> tuple[Any, ...]:
