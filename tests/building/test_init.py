@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -113,6 +115,15 @@ def test_xavier_is_bounded_and_xavier_normal_is_not() -> None:
     assert 0.99 * bound < weights_of(layer).abs().max() <= bound * (1 + 1e-6)
     init.apply(layer, init.xavier_normal())
     assert weights_of(layer).abs().max() > 1.2 * bound
+
+
+def test_every_initialiser_is_in_the_reference() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "python.md").read_text()
+    for make in init._MAKERS:
+        signature = inspect.signature(make)
+        plain = [one.replace(annotation=one.empty) for one in signature.parameters.values()]
+        wanted = signature.replace(parameters=plain, return_annotation=signature.empty)
+        assert f"| `zoo.init.{make.__name__}{wanted}` |" in page
 
 
 @pytest.mark.parametrize("layer", LAYERS)

@@ -1,6 +1,7 @@
 """What building and keeping a network takes: first weights, files, devices.
 
-Each is a module of its own: `init`, `storing`, `gpus`. A module is loaded when it is first used.
+Each is a module of its own: `init`, `storing` (with `packing`), `gpus`. A module is loaded when it
+is first used.
 """
 
 from __future__ import annotations

@@ -3,26 +3,14 @@
 A file of zoo is a safetensors file: tensors by name, one after the other, that are mapped into
 memory and not copied when read. Names are the paths of the tensors in what was saved, so that the
 state of a module is a file that other tools read. What a list of named tensors cannot say is in the
-file's metadata, under `zoo`, as JSON:
-
-    tree     the structure: scalars as themselves, lists as arrays, and objects of one key:
-             {"tuple": [...]}, {"dict": [[key, value], ...]}, {"float": "nan"}, {"tensor": name}
-    same     tensors that are others under a second name, by name
-    views    tensors that share a part of others' memory: [name, shape, stride, offset]
-    complex  tensors that are stored as pairs of real and imaginary part
-
-Two tensors are tied where their memory overlaps; they are stored once and are tied again when read.
-Not kept: whether gradients are wanted, devices, strides of tensors that share nothing, and the
-class of what is a subclass of dict, list or tuple.
+file's metadata, under `zoo`, as the JSON of `packing` with its schema.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 import warnings
-from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from zoo.building.packing import pack, unpack
 from zoo.errors import BadTensorFile, InitError, Misfit, OptionError, OutputError, StoreError
 from zoo.files import check_writable, whole
 
@@ -64,16 +53,14 @@ def save(what: Any, path: str | Path) -> None:
         hint = f"End it in {ENDING}; torch.save writes other files."
         raise StoreError(f"to {place}", "zoo writes safetensors files", hint)
     check_writable(str(place))
-    parcel = _Parcel()
     try:
-        tree = parcel.packed(what, ())
-        structure = json.dumps({"schema": SCHEMA, "tree": tree, **parcel.ties()})
+        stored, form = pack(what)
+        structure = json.dumps({"schema": SCHEMA, **form})
     except RecursionError:
         raise StoreError("this", "it is nested too deeply", "Save its parts.") from None
     except ValueError:
         reason = "it has an integer of more digits than Python writes"
         raise StoreError("this", reason, "Save it as a string.") from None
-    stored = {name: _as_stored(tensor) for name, tensor in parcel.stored.items()}
     with whole(place) as temporary:
         try:
             save_file(stored, temporary, {"zoo": structure})
@@ -195,208 +182,7 @@ def _dtype(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-# what is written
-
-
-class _Parcel:
-    """What a file is made of: tensors by name, and how they hang together."""
-
-    def __init__(self) -> None:
-        self.leaves: dict[str, Tensor] = {}
-        """Tensors by the names that they have in the structure."""
-        self.stored: dict[str, Tensor] = {}
-        """Tensors that share no memory, by the names that they have in the file."""
-        self._names: dict[int, str] = {}
-        """Names of tensors that were met, by their identity."""
-        self._met: list[object] = []
-        """Keeps what was met alive, so that no identity is used again."""
-        self._around: list[int] = []
-        """Identities of the containers that are being packed."""
-
-    def packed(self, value: Any, path: tuple[str, ...]) -> Any:
-        """The structure of a value as JSON; its tensors become leaves.
-
-        Args:
-            value: What is saved.
-            path: Keys and indices that lead to it.
-
-        Returns:
-            As the module's docstring says.
-
-        Raises:
-            StoreError: It holds what no file holds.
-        """
-        if value is None or isinstance(value, bool | int | str):
-            return value
-        if isinstance(value, float):
-            return value if math.isfinite(value) else {"float": repr(float(value))}
-        if isinstance(value, Tensor):
-            return {"tensor": self._leaf(value, path)}
-        if isinstance(value, nn.Module):
-            value = value.state_dict()
-        if not isinstance(value, dict | list | tuple):
-            hint = "Save tensors, numbers, strings, None, and lists, tuples and dicts of these."
-            raise StoreError(_where(path), f"its type is {type(value).__name__}", hint)
-        if id(value) in self._around:
-            raise StoreError(_where(path), "it contains itself", "Save its parts.")
-        self._around.append(id(value))
-        try:
-            return self._container(value, path)
-        finally:
-            self._around.pop()
-
-    def _container(self, value: Any, path: tuple[str, ...]) -> Any:
-        if isinstance(value, dict):
-            entries = []
-            for key, one in value.items():
-                if not isinstance(key, bool | int | float | str | None):
-                    reason = f"it has a key of type {type(key).__name__}"
-                    raise StoreError(_where(path), reason, "Use strings as keys.")
-                entries.append([self.packed(key, path), self.packed(one, (*path, str(key)))])
-            return {"dict": entries}
-        nodes = [self.packed(one, (*path, str(number))) for number, one in enumerate(value)]
-        return {"tuple": nodes} if isinstance(value, tuple) else nodes
-
-    def _leaf(self, tensor: Tensor, path: tuple[str, ...]) -> str:
-        """Name of a tensor in the file."""
-        if id(tensor) in self._names:
-            return self._names[id(tensor)]
-        _check_tensor(tensor, path)
-        plain = ".".join(path) if path else "tensor"
-        plain = plain.encode(errors="backslashreplace").decode()
-        taken, number = plain, 1
-        while taken in self.leaves or taken == "__metadata__":
-            number += 1
-            taken = f"{plain}~{number}"
-        self.leaves[taken] = tensor.detach().resolve_conj().resolve_neg()
-        self._names[id(tensor)] = taken
-        self._met.append(tensor)
-        return taken
-
-    def ties(self) -> dict[str, Any]:
-        """Decide what is stored, once where memory is shared.
-
-        Returns:
-            `same`, `views` and `complex`, as the module's docstring says.
-        """
-        same: dict[str, str] = {}
-        views: dict[str, list[Any]] = {}
-        for names in _sharing(self.leaves):
-            first = names[0]
-            layouts = {_layout(self.leaves[name]) for name in names}
-            if len(layouts) == 1 and not _is_expanded(self.leaves[first]):
-                self.stored[first] = self.leaves[first]
-                same.update(dict.fromkeys(names[1:], first))
-                continue
-            base, tensor = _around_all({name: self.leaves[name] for name in names})
-            self.stored[base] = tensor
-            for name in names:
-                view = self.leaves[name]
-                offset = (view.data_ptr() - tensor.data_ptr()) // tensor.itemsize
-                views[name] = [base, list(view.shape), list(view.stride()), offset]
-        pairs = [name for name, tensor in self.stored.items() if tensor.is_complex()]
-        return {"same": same, "views": views, "complex": pairs}
-
-
-def _check_tensor(tensor: Tensor, path: tuple[str, ...]) -> None:
-    """Raise where a tensor is not numbers in memory."""
-    if is_lazy(tensor):
-        reason, hint = "it is lazy and has no data yet", "Run zoo.apply_init(model, inputs) first."
-    elif tensor.is_meta:
-        reason, hint = "it is on the meta device and has no data", "Make it on a real device."
-    elif tensor.is_nested:
-        reason, hint = "it is a nested tensor", "Save tensor.unbind()."
-    elif tensor.layout != torch.strided:
-        reason, hint = "it is sparse", "Save tensor.to_dense()."
-    elif tensor.is_quantized:
-        reason, hint = "it is quantized", "Save tensor.dequantize()."
-    elif type(tensor).__torch_dispatch__ is not Tensor.__torch_dispatch__:
-        reason, hint = f"it is a {type(tensor).__name__}", "Save the tensors that it is made of."
-    else:
-        return
-    raise StoreError(_where(path), reason, hint)
-
-
-def _sharing(leaves: Mapping[str, Tensor]) -> Iterator[list[str]]:
-    """Names of tensors whose memory overlaps, together; others alone."""
-    groups: dict[tuple[Any, ...], list[str]] = defaultdict(list)
-    for name, tensor in leaves.items():
-        place: Any = name
-        if tensor.numel():
-            place = (tensor.untyped_storage().data_ptr(), tensor.data_ptr() % tensor.itemsize)
-        groups[tensor.device, tensor.dtype, place].append(name)
-    for names in groups.values():
-        together: list[str] = []
-        end = 0
-        for name in sorted(names, key=lambda one: leaves[one].data_ptr()):
-            first, last = _span(leaves[name])
-            if together and first >= end:
-                yield together
-                together = []
-            together.append(name)
-            end = max(end, last)
-        yield together
-
-
-def _span(tensor: Tensor) -> tuple[int, int]:
-    """Addresses of a tensor's first byte, and of the one after its last."""
-    first = tensor.data_ptr()
-    if not tensor.numel():
-        return first, first
-    steps = zip(tensor.shape, tensor.stride(), strict=True)
-    return first, first + (1 + sum((dim - 1) * step for dim, step in steps)) * tensor.itemsize
-
-
-def _is_expanded(tensor: Tensor) -> bool:
-    """Whether several elements are one number in memory, as `expand` makes them."""
-    steps = zip(tensor.shape, tensor.stride(), strict=True)
-    return tensor.numel() > 0 and any(dim > 1 and step == 0 for dim, step in steps)
-
-
-def _layout(tensor: Tensor) -> tuple[Any, ...]:
-    return tensor.data_ptr(), tensor.shape, tensor.stride()
-
-
-def _around_all(tensors: Mapping[str, Tensor]) -> tuple[str, Tensor]:
-    """What tensors that share memory are views of.
-
-    Args:
-        tensors: By name; of one dtype.
-
-    Returns:
-        The name and the tensor of one that is contiguous and holds all; where there is none, the
-        first name, and all elements between the first and the last as a tensor of one dim.
-    """
-    first = min(_span(one)[0] for one in tensors.values())
-    last = max(_span(one)[1] for one in tensors.values())
-    for name, tensor in tensors.items():
-        if tensor.is_contiguous() and _span(tensor) == (first, last):
-            return name, tensor
-    name, lowest = min(tensors.items(), key=lambda one: one[1].data_ptr())
-    return name, lowest.as_strided(((last - first) // lowest.itemsize,), (1,))
-
-
-def _where(path: tuple[str, ...]) -> str:
-    """How a part of what is saved is called in a message."""
-    return "this" if not path else f"the part {'.'.join(path)!r}"
-
-
-def _as_stored(tensor: Tensor) -> Tensor:
-    """A tensor as safetensors writes it: contiguous, complex numbers as pairs."""
-    dense = tensor.contiguous()
-    return torch.view_as_real(dense) if dense.is_complex() else dense
-
-
-def _check_header(path: Path) -> None:
-    """Raise where a file could not be read again."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-    if length > LONGEST_HEADER:
-        hint = "Make a tensor of long lists of numbers."
-        raise StoreError("this", f"names and structure take {length / 1e6:,.0f} MB", hint)
-
-
-# what is read
+# reading
 
 
 def _from_safetensors(path: Path, device: torch.device) -> Any:
@@ -420,47 +206,12 @@ def _from_safetensors(path: Path, device: torch.device) -> Any:
             raise BadTensorFile(str(path), f"another version of zoo wrote it ({schema}). {hint}")
         return stored
     try:
-        return _unpacked(form["tree"], _tied(form, stored))
+        return unpack(stored, form)
     except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
         reason = f"its structure is damaged ({_first_line(error)})"
         raise BadTensorFile(
             str(path), f"{reason}. Its tensors can still be read with safetensors."
         ) from None
-
-
-def _tied(form: Mapping[str, Any], stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a file by name, those that shared memory tied again."""
-    pairs = frozenset(form["complex"])
-    bases = {
-        name: torch.view_as_complex(one) if name in pairs else one for name, one in stored.items()
-    }
-    found = dict(bases)
-    for name, (base, shape, stride, offset) in form["views"].items():
-        steps = [(dim - 1) * step for dim, step in zip(shape, stride, strict=True)]
-        if min(*shape, *stride, offset, 0) < 0 or offset + sum(steps) >= bases[base].numel():
-            raise ValueError(f"{name} is no part of {base}")
-        found[name] = bases[base].as_strided(shape, stride, bases[base].storage_offset() + offset)
-    for name, other in form["same"].items():
-        found[name] = found[other]
-    return found
-
-
-def _unpacked(node: Any, tensors: Mapping[str, Tensor]) -> Any:
-    """The value that a node of the structure stands for."""
-    if isinstance(node, list):
-        return [_unpacked(one, tensors) for one in node]
-    if not isinstance(node, dict):
-        return node
-    ((kind, inner),) = node.items()
-    if kind == "tensor":
-        return tensors[inner]
-    if kind == "float":
-        return float(inner)
-    if kind == "tuple":
-        return tuple(_unpacked(one, tensors) for one in inner)
-    if kind == "dict":
-        return {_unpacked(key, tensors): _unpacked(one, tensors) for key, one in inner}
-    raise ValueError(f"nothing is called {kind}")
 
 
 def _from_torch(path: Path, device: torch.device) -> Any:
@@ -511,3 +262,12 @@ def _first_line(error: Exception) -> str:
     """What an exception says, without its last point."""
     said = (str(error) or type(error).__name__).splitlines()[0]
     return said.removesuffix(".")
+
+
+def _check_header(path: Path) -> None:
+    """Raise where a file could not be read again."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > LONGEST_HEADER:
+        hint = "Make a tensor of long lists of numbers."
+        raise StoreError("this", f"names and structure take {length / 1e6:,.0f} MB", hint)
