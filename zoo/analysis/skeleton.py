@@ -22,6 +22,7 @@ from torch.nn.parameter import is_lazy
 
 from zoo.analysis.inputs import parse_all
 from zoo.analysis.tracer.modes import BlankMode
+from zoo.building.init import dummy_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -91,11 +92,4 @@ def materialise(model: nn.Module, words: Sequence[str]) -> None:
         return
     read = parse_all(words)
     given = [torch.zeros(one.spec.shape, dtype=getattr(torch, one.spec.dtype)) for one in read]
-    flags = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            model(*given)
-    finally:
-        for module, training in flags:
-            module.training = training
+    dummy_run(model, given)

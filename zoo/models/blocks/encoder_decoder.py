@@ -29,6 +29,9 @@ class Decoder(nn.Module):
         Args:
             encoded: What the encoder returned.
             src_valid_len: Lengths of the source sequences, (B,).
+
+        Returns:
+            The state, a nest of tensors whose first dim is the batch.
         """
         raise NotImplementedError
 
