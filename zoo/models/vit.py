@@ -76,10 +76,16 @@ class PatchEmbedding(nn.Module):
         self.conv = XavierConv2d(num_hiddens, kernel_size=patch_size, stride=patch_size)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W)
-        """(B, C, H, W) -> (B, P, N).
+        """Map each patch to a token.
+
+        Args:
+            x: Images, (B, C, H, W).
+
+        Returns:
+            Tokens row by row, (B, P, N).
 
         Raises:
-            ValueError: The image has another size than the positions are for.
+            ValueError: The images have another size than the model was built for.
         """
         height, width = x.shape[2:]
         if height != self.img_size or width != self.img_size:

@@ -104,7 +104,7 @@ def causal_lens(x: Tensor, before: int = 0) -> Tensor:
     """
     batch, tokens = x.shape[:2]
     seen = torch.arange(before + 1, before + tokens + 1, device=x.device)  # (T,)
-    return seen.expand(batch, -1)
+    return seen.repeat(batch, 1)  # (B, T)
 
 
 class TransformerDecoderBlock(nn.Module):
