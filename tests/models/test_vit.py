@@ -1,4 +1,4 @@
-"""Vision Transformers: published sizes, torchvision's and transformers' outputs, and digits."""
+"""Vision Transformers: published sizes, the outputs of torchvision's, and digits."""
 
 from __future__ import annotations
 
