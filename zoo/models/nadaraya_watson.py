@@ -76,8 +76,9 @@ class NadarayaWatson(nn.Module):
         if self.kernel == "gaussian":
             return softmax(-u.square() / 2, dim=-1)  # (B, Q, K)
         near = KERNELS[self.kernel](u)  # (B, Q, K)
-        total = near.sum(dim=-1, keepdim=True)  # (B, Q, 1)
-        return torch.where(total > 0, near / total, 1 / keys.shape[1])  # (B, Q, K)
+        reached = near.sum(dim=-1, keepdim=True) > 0  # (B, Q, 1)
+        near = torch.where(reached, near, 1.0)  # (B, Q, K)
+        return near / near.sum(dim=-1, keepdim=True)  # (B, Q, K)
 
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """(B, Q, D), (B, K, D), (B, K, V) -> (B, Q, V)."""
