@@ -54,6 +54,11 @@ def test_binary_rules(
     agrees(name, blank(shape, dtype), second)
 
 
+@pytest.mark.parametrize("name", COMPARE)
+def test_comparisons_stretch_both_sides(name: str) -> None:
+    assert agrees(f"{name}.Tensor", blank((4,), torch.int64), blank((2, 3, 1), torch.int64))
+
+
 @pytest.mark.parametrize("name", [f"{n}.default" for n in UNARY if n != "clamp_min"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_unary_rules_answer(name: str, dtype: torch.dtype) -> None:
