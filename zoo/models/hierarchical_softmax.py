@@ -48,7 +48,7 @@ class HierarchicalSoftmax(nn.Module):
         check_tree(paths, codes)
         depth = max(map(len, paths))
         nodes = [[*path, *[0] * (depth - len(path))] for path in paths]
-        signs = [[*(2 * bit - 1 for bit in code), *[0] * (depth - len(code))] for code in codes]
+        signs = [[*(2.0 * bit - 1 for bit in code), *[0.0] * (depth - len(code))] for code in codes]
         self.inner = nn.Embedding(len(paths) - 1, embedding_dim)
         self.register_buffer("paths", torch.tensor(nodes), persistent=False)  # (V, D)
         self.register_buffer("signs", torch.tensor(signs), persistent=False)  # 1, -1; 0 is padding
