@@ -10,8 +10,8 @@ K buckets. Contexts are whole words: (V + K + 1) N + V N parameters, one row of 
     V to V + K - 1      buckets of n-grams
     V + K               padding, which is a vector of zeros that is not trained
 
-The paper has K = 2,000,000 and N = 300. Here V and N are the book's of `word2vec`, and K is 200,000,
-which suits its 6,719 words. `zoo.language.subword_ids` makes the bags.
+The paper has K = 2,000,000 and N = 300. Here V and N are the book's of `word2vec`, and K is
+200,000, which suits its 6,719 words. `zoo.language.subword_ids` makes the bags.
 """
 
 from __future__ import annotations
@@ -44,8 +44,6 @@ class FastText(nn.Module):
         return torch.bmm(v, u.transpose(1, 2))  # (B, 1, M)
 
 
-def fasttext(
-    vocab_size: int = 6719, buckets: int = 200_000, embedding_dim: int = 100
-) -> FastText:
-    """fastText's skip-gram with subwords."""
+def fasttext(vocab_size: int = 6719, buckets: int = 200_000, embedding_dim: int = 100) -> FastText:
+    """Skip-gram with subwords, as fastText has it."""
     return FastText(vocab_size, buckets, embedding_dim)

@@ -38,7 +38,8 @@ class GloVe(nn.Module):
         v, u = self.center(center), self.context(context)  # (B, N)
         b, c = self.center_bias(center), self.context_bias(context)  # (B, 1)
         product = torch.bmm(v.unsqueeze(1), u.unsqueeze(2)).squeeze(2)  # (B, 1)
-        return (product + b + c).squeeze(1)  # (B,)
+        predicted: Tensor = (product + b + c).squeeze(1)  # (B,)
+        return predicted
 
     def vectors(self) -> Tensor:
         """A vector for each word, the sum of its two: (V, N)."""

@@ -22,7 +22,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 Walks = Sequence[Sequence[int]]
 """For each word, a number for each step from the root to it."""
@@ -55,8 +54,8 @@ class HierarchicalSoftmax(nn.Module):
 
     def forward(self, v: Tensor, words: Tensor) -> Tensor:  # (B, N), (B, M)
         """Vectors (B, N) and words (B, M) -> log-probability of each word, (B, M)."""
-        u = self.inner(F.embedding(words, self.paths))  # (B, M, D, N)
-        sign = F.embedding(words, self.signs)  # (B, M, D)
+        u = self.inner(nn.functional.embedding(words, self.paths))  # (B, M, D, N)
+        sign = nn.functional.embedding(words, self.signs)  # (B, M, D)
         score = torch.bmm(u.flatten(1, 2), v.unsqueeze(2))  # (B, M D, 1)
         return walk(score.reshape(sign.shape), sign)  # (B, M)
 
@@ -68,7 +67,7 @@ class HierarchicalSoftmax(nn.Module):
 
 def walk(score: Tensor, sign: Tensor) -> Tensor:
     """Sum of log sigmoid(sign * score) over the last dim, where the sign is not 0."""
-    step = F.logsigmoid(sign * score) * sign.abs()
+    step = nn.functional.logsigmoid(sign * score) * sign.abs()
     return step.sum(dim=-1)
 
 
@@ -149,6 +148,9 @@ def balanced(words: int) -> tuple[Walks, Walks]:
 
     Args:
         words: How many, V.
+
+    Returns:
+        Inner nodes from the root down and which way each is left, for each word.
     """
     paths, codes = [], []
     for word in range(words):

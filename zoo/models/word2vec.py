@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 class SkipGram(nn.Module):
@@ -88,7 +87,7 @@ def negative_sampling_loss(logits: Tensor, labels: Tensor, mask: Tensor) -> Tens
         (B,); 0 for an example that is padding alone.
     """
     weight = mask.to(logits.dtype)  # (B, M)
-    each = F.binary_cross_entropy_with_logits(
+    each = nn.functional.binary_cross_entropy_with_logits(
         logits.reshape(mask.shape), labels.to(logits.dtype), weight=weight, reduction="none"
     )  # (B, M)
     return each.sum(dim=1) / weight.sum(dim=1).clamp(min=1)  # (B,)
