@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 _HOME: dict[str, str] = {
     "BytePairs": "zoo.language.byte_pairs",
-    "HuffmanTree": "zoo.language.huffman",
+    "HuffmanTree": "zoo.language.huffman_tree",
     "TokenEmbedding": "zoo.language.token_embedding",
     "centers_and_contexts": "zoo.language.skip_gram_data",
     "cooccurrences": "zoo.language.cooccurrence",
-    "huffman": "zoo.language.huffman",
+    "huffman": "zoo.language.huffman_tree",
     "keep_probabilities": "zoo.language.skip_gram_data",
     "nearest": "zoo.language.token_embedding",
     "negatives": "zoo.language.skip_gram_data",
@@ -27,7 +27,7 @@ _HOME: dict[str, str] = {
 if TYPE_CHECKING:
     from zoo.language.byte_pairs import BytePairs, train_byte_pairs, train_byte_pairs_on_bytes
     from zoo.language.cooccurrence import cooccurrences
-    from zoo.language.huffman import HuffmanTree, huffman
+    from zoo.language.huffman_tree import HuffmanTree, huffman
     from zoo.language.skip_gram_data import (
         centers_and_contexts,
         keep_probabilities,

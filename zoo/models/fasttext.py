@@ -19,6 +19,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from zoo.models._init import xavier_embedding
+
 
 class FastText(nn.Module):
     """Scores words as contexts of a centre that is given by its parts.
@@ -35,7 +37,7 @@ class FastText(nn.Module):
         self.center = nn.EmbeddingBag(
             self.padding + 1, embedding_dim, mode="sum", padding_idx=self.padding
         )
-        self.context = nn.Embedding(vocab_size, embedding_dim)
+        self.context = xavier_embedding(vocab_size, embedding_dim)
 
     def forward(self, center_subwords: Tensor, contexts_and_negatives: Tensor) -> Tensor:
         """Bags of centres' parts (B, S) and ids of words (B, M) -> logits (B, 1, M)."""

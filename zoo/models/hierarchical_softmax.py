@@ -23,6 +23,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from zoo.models._init import xavier_embedding
+
 Walks = Sequence[Sequence[int]]
 """For each word, a number for each step from the root to it."""
 
@@ -48,7 +50,7 @@ class HierarchicalSoftmax(nn.Module):
         depth = max(map(len, paths))
         nodes = [[*path, *[0] * (depth - len(path))] for path in paths]
         signs = [[*(2.0 * bit - 1 for bit in code), *[0.0] * (depth - len(code))] for code in codes]
-        self.inner = nn.Embedding(len(paths) - 1, embedding_dim)
+        self.inner = xavier_embedding(len(paths) - 1, embedding_dim)
         self.register_buffer("paths", torch.tensor(nodes), persistent=False)  # (V, D)
         self.register_buffer("signs", torch.tensor(signs), persistent=False)  # 1, -1; 0 is padding
 
@@ -82,7 +84,7 @@ class SkipGramHierarchical(nn.Module):
 
     def __init__(self, paths: Walks, codes: Walks, embedding_dim: int) -> None:
         super().__init__()
-        self.center = nn.Embedding(len(paths), embedding_dim)
+        self.center = xavier_embedding(len(paths), embedding_dim)
         self.context = HierarchicalSoftmax(paths, codes, embedding_dim)
 
     def forward(self, center: Tensor, contexts: Tensor) -> Tensor:  # (B, 1), (B, M)

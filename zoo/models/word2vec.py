@@ -21,6 +21,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from zoo.models._init import xavier_embedding
+
 
 class SkipGram(nn.Module):
     """Scores words as contexts of a centre: the product of their two vectors.
@@ -32,8 +34,8 @@ class SkipGram(nn.Module):
 
     def __init__(self, vocab_size: int, embedding_dim: int) -> None:
         super().__init__()
-        self.center = nn.Embedding(vocab_size, embedding_dim)
-        self.context = nn.Embedding(vocab_size, embedding_dim)
+        self.center = xavier_embedding(vocab_size, embedding_dim)
+        self.context = xavier_embedding(vocab_size, embedding_dim)
 
     def forward(self, center: Tensor, contexts_and_negatives: Tensor) -> Tensor:  # (B, 1), (B, M)
         """Ids of centres (B, 1) and of words beside them (B, M) -> logits (B, 1, M)."""
@@ -52,8 +54,8 @@ class CBOW(nn.Module):
 
     def __init__(self, vocab_size: int, embedding_dim: int) -> None:
         super().__init__()
-        self.context = nn.Embedding(vocab_size, embedding_dim)
-        self.center = nn.Embedding(vocab_size, embedding_dim)
+        self.context = xavier_embedding(vocab_size, embedding_dim)
+        self.center = xavier_embedding(vocab_size, embedding_dim)
 
     def forward(self, contexts: Tensor, mask: Tensor, centers_and_negatives: Tensor) -> Tensor:
         """Score words as centres.
