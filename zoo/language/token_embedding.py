@@ -243,22 +243,22 @@ def _header(lines: Sequence[bytes]) -> tuple[int | None, int]:
     return None, len(first) - 1
 
 
-def _entry(line: bytes, width: int) -> tuple[str, list[float], str]:
+def _entry(line: bytes, width: int) -> tuple[str, array[float], str]:
     """Word, vector and what is wrong with a line; the last is empty where nothing is."""
     try:
         text = line.decode().rstrip(" \r")
     except UnicodeDecodeError as error:
-        return "", [], f"it is no UTF-8 ({error.reason})"
+        return "", array("f"), f"it is no UTF-8 ({error.reason})"
     token, *fields = text.rsplit(" ", width) if width > 0 else [text]
     if width < 1 or len(fields) != width or not token:
         wanted = f"a word and {width} numbers" if width > 0 else "a word and numbers"
-        return token, [], f"it wants {wanted}, got {len(text.split())} words in all"
+        return token, array("f"), f"it wants {wanted}, got {len(text.split())} words in all"
     try:
-        vector = [float(field) for field in fields]
+        vector = array("f", map(float, fields))
     except ValueError:
-        return token, [], f"{_first_wrong(fields)!r} is no number"
+        return token, array("f"), f"{_first_wrong(fields)!r} is no number"
     if not all(map(math.isfinite, vector)):
-        return token, [], "a number is not finite"
+        return token, array("f"), "a number is not finite in float32"
     return token, vector, ""
 
 
