@@ -28,9 +28,7 @@ from zoo.language import (
 
 ORACLE = Path(__file__).parents[1] / "oracles" / "d2l.json"
 D2L_ITEMS = ("ptb-batch",)
-(BATCH,) = (
-    item for item in json.loads(ORACLE.read_text())["items"] if item["id"] in D2L_ITEMS
-)
+(BATCH,) = (item for item in json.loads(ORACLE.read_text())["items"] if item["id"] in D2L_ITEMS)
 SENTENCES = st.lists(st.lists(st.sampled_from("abcdef"), max_size=8), max_size=6)
 
 

@@ -73,9 +73,7 @@ def test_an_analogy_leaves_out_what_was_asked() -> None:
 def test_nearest_by_trying_all(k: int, words: int, seed: int) -> None:
     torch.manual_seed(seed)
     vectors, query = torch.randn(words, 3), torch.randn(3)
-    cosines = {
-        n: float(v @ query / v.norm() / query.norm()) for n, v in enumerate(vectors)
-    }
+    cosines = {n: float(v @ query / v.norm() / query.norm()) for n, v in enumerate(vectors)}
     scores, ids = nearest(vectors, query, k)
     assert ids.tolist() == sorted(cosines, key=cosines.__getitem__, reverse=True)[:k]
     assert scores.tolist() == pytest.approx([cosines[n] for n in ids.tolist()], abs=1e-5)
