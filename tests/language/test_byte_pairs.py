@@ -6,10 +6,9 @@ import json
 import re
 from collections import Counter
 from itertools import pairwise
-from pathlib import Path
 from pydoc_data.topics import topics
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -17,6 +16,9 @@ from hypothesis import strategies as st
 
 from zoo.errors import LanguageError
 from zoo.language import BytePairs, train_byte_pairs, train_byte_pairs_on_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BOOK = {"fast": 4, "faster": 3, "tall": 5, "taller": 4}
 ENGLISH = "\n".join(list(topics.values())[:25])
@@ -217,7 +219,7 @@ def test_files_that_are_no_json_or_not_there(tmp_path: Path) -> None:
     (tmp_path / "pairs.json").write_text("{")
     with pytest.raises(LanguageError, match="it is no JSON"):
         BytePairs.load(tmp_path / "pairs.json")
-    with pytest.raises(LanguageError, match="No such file or directory. Name a file that is there"):
+    with pytest.raises(LanguageError, match="Name a file that is there"):
         BytePairs.load(tmp_path / "none.json")
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -14,6 +13,9 @@ from torch import nn
 
 from zoo.errors import LanguageError
 from zoo.language import TokenEmbedding, nearest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 TOKENS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(

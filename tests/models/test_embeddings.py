@@ -301,7 +301,7 @@ def test_a_word_is_the_sum_of_its_parts() -> None:
     y = model(bags, beside)
     for b in range(2):
         parts = [one for one in bags[b].tolist() if one != model.padding]
-        assert 0 < len(parts)
+        assert parts
         v = model.center.weight[parts].sum(0)
         torch.testing.assert_close(y[b, 0], model.context.weight[beside[b]] @ v)
 
