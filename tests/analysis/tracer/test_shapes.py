@@ -65,6 +65,11 @@ def test_unary_rules_answer(name: str, dtype: torch.dtype) -> None:
     assert agrees(name, blank((2, 3), dtype))
 
 
+def test_log_sigmoid() -> None:
+    assert agrees("log_sigmoid_forward.default", blank((2, 3), torch.float32))
+    assert not agrees("log_sigmoid_forward.default", blank((2, 3), torch.int64))
+
+
 @pytest.mark.parametrize("name", [f for f in FILLS if f.endswith("default") and "trunc" not in f])
 def test_fills_give_their_target_back(name: str) -> None:
     target = blank((2, 3), torch.float32)
