@@ -243,18 +243,21 @@ def apply_init(model: nn.Module, inputs: Inputs, init: Inits | None = None) -> N
         apply(model, init)
 
 
-def dummy_run(model: nn.Module, inputs: Sequence[Tensor]) -> None:
+def dummy_run(
+    model: nn.Module, inputs: Sequence[Tensor], named: Mapping[str, Tensor] | None = None
+) -> None:
     """Run a model once so that nothing of it changes but lazy layers, which get their weights.
 
     Args:
         model: Its modules are in evaluation mode during the run, and as they were afterwards.
         inputs: What `forward` takes; their values do not matter.
+        named: What it takes by name.
     """
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         with torch.no_grad():
-            model(*inputs)
+            model(*inputs, **(named or {}))
     finally:
         for module, training in modes:
             module.training = training

@@ -22,6 +22,23 @@ def xavier_uniform(module: nn.Module) -> None:
         nn.init.xavier_uniform_(module.weight)
 
 
+def xavier_embedding(words: int, width: int) -> nn.Embedding:
+    """A table of vectors with Xavier's weights, as the book draws those of word2vec (15.4).
+
+    torch's own, of variance 1, begin with products that it takes long to unlearn.
+
+    Args:
+        words: Rows V.
+        width: Numbers N of a vector.
+
+    Returns:
+        An embedding of (V, N), uniform within sqrt(6 / (V + N)) of 0.
+    """
+    table = nn.Embedding(words, width)
+    nn.init.xavier_uniform_(table.weight)
+    return table
+
+
 class XavierLinear(nn.LazyLinear):
     """`nn.LazyLinear` with Xavier's weights. It becomes an `nn.Linear` when first called."""
 

@@ -88,6 +88,11 @@ def _unary(tensor: Tensor, *_: Any, **__: Any) -> Any:
     return like(tensor) if tensor.is_floating_point() else NotImplemented
 
 
+def _log_sigmoid(tensor: Tensor) -> Any:
+    """The result and, of the same size, what the backward pass needs of it."""
+    return (like(tensor), like(tensor)) if tensor.is_floating_point() else NotImplemented
+
+
 def _unary_in_place(tensor: Tensor, *_: Any, **__: Any) -> Any:
     return tensor if tensor.is_floating_point() else NotImplemented
 
@@ -183,10 +188,13 @@ def _in_place(tensor: Tensor, *_: Any, **__: Any) -> Tensor:
 
 
 def _compare(tensor: Tensor, other: Any) -> Any:
-    if isinstance(other, Tensor) and other.shape != tensor.shape:
-        if not fits(tensor.shape, other.shape):
+    if isinstance(other, Tensor) and not alike(tensor.shape, other.shape):
+        if fits(tensor.shape, other.shape):
+            return torch.empty(tensor.shape, dtype=torch.bool, device=META)
+        shape = _stretched(tensor.shape, other.shape)
+        if shape is None or not (tensor.is_contiguous() and other.is_contiguous()):
             return NotImplemented
-        return torch.empty(tensor.shape, dtype=torch.bool, device=META)
+        return torch.empty(shape, dtype=torch.bool, device=META)
     return like(tensor, torch.bool)
 
 
@@ -588,6 +596,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "stack.default": _stack,
         **{f"{name}.{kind}": _compare for name in COMPARE for kind in ("Tensor", "Scalar")},
         "pow.Tensor_Scalar": _unary,
+        "log_sigmoid_forward.default": _log_sigmoid,
         "_softmax.default": _softmax,
         "_log_softmax.default": _softmax,
         "_safe_softmax.default": _softmax,

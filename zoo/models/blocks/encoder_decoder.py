@@ -31,7 +31,7 @@ class Decoder(nn.Module):
             src_valid_len: Lengths of the source sequences, (B,).
 
         Returns:
-            The state, a nest of tensors whose first dim is the batch.
+            Tensors whose dim 0 is the batch, in tuples, lists or None where there is none.
         """
         raise NotImplementedError
 
