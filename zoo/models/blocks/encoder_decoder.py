@@ -10,6 +10,42 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.utils._pytree import tree_map_only
+
+
+def select_rows(state: Any, rows: Tensor, dim: int = 0) -> Any:
+    """Some examples of a nested state, in a new order.
+
+    Args:
+        state: Tensors in tuples, lists or dictionaries; whatever else is in it stays as it is.
+        rows: Which examples, (N,); one may occur several times.
+        dim: Which dim of the tensors counts examples.
+
+    Returns:
+        The same nesting, of N examples.
+
+    Example:
+        >>> import torch
+        >>> select_rows((torch.tensor([[1], [2]]), None), torch.tensor([1, 1]))
+        (tensor([[2],
+                [2]]), None)
+    """
+    return tree_map_only(Tensor, lambda tensor: tensor.index_select(dim, rows), state)
+
+
+def masked_loss(scores: Tensor, labels: Tensor, pad: int) -> Tensor:
+    """Cross-entropy per token, padding left out (Dive into Deep Learning, 10.7.4).
+
+    Args:
+        scores: Of each token of the vocabulary, (B, T, V).
+        labels: Ids of the right ones, (B, T).
+        pad: Id that fills a short sequence up; where it is the label, scores do not matter.
+
+    Returns:
+        Mean of -log p over the labels that are no padding, in nats, ().
+    """
+    return cross_entropy(scores.flatten(0, 1), labels.flatten(), ignore_index=pad)
 
 
 class Encoder(nn.Module):
@@ -35,6 +71,19 @@ class Decoder(nn.Module):
     def forward(self, tgt: Tensor, state: Any) -> tuple[Tensor, Any]:
         """Token ids (B, T) and a state -> scores of each next token (B, T, V), the state after."""
         raise NotImplementedError
+
+    def reorder(self, state: Any, rows: Tensor) -> Any:
+        """Some examples of a state, in a new order, as a beam search keeps its sequences.
+
+        Args:
+            state: What `init_state` or `forward` returned. Its tensors count examples in dim 0;
+                a decoder whose tensors do not says so here.
+            rows: Which examples, (N,).
+
+        Returns:
+            The state of N examples.
+        """
+        return select_rows(state, rows)
 
 
 class EncoderDecoder(nn.Module):
