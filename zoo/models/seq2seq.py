@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.models._init import XavierLinear
-from zoo.models.blocks.encoder_decoder import Decoder, Encoder, EncoderDecoder, select_rows
+from zoo.models.blocks.encoder_decoder import Decoder, Encoder, EncoderDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +60,21 @@ def recurrent(
         if "weight" in name:
             nn.init.xavier_uniform_(parameter)
     return network
+
+
+def reordered(hidden: Hidden, rows: Tensor) -> Hidden:
+    """Some examples of a network's state, in a new order.
+
+    Args:
+        hidden: (L, B, N), or for an LSTM two of them.
+        rows: Which examples, (M,).
+
+    Returns:
+        (L, M, N), or two of them.
+    """
+    if isinstance(hidden, tuple):
+        return hidden[0].index_select(1, rows), hidden[1].index_select(1, rows)
+    return hidden.index_select(1, rows)
 
 
 class Seq2SeqEncoder(Encoder):
@@ -134,9 +149,9 @@ class Seq2SeqDecoder(Decoder):
         return scores, (outputs, hidden)
 
     def reorder(self, state: Read, rows: Tensor) -> Read:
-        """Some examples of a state, in a new order: dim 1 of its tensors counts them."""
-        reordered: Read = select_rows(state, rows, dim=1)
-        return reordered
+        """Some examples of a state, (M,) of them, in a new order."""
+        outputs, hidden = state
+        return outputs.index_select(1, rows), reordered(hidden, rows)
 
 
 def seq2seq(

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from zoo.models._init import XavierLinear
 from zoo.models.blocks.attention import AdditiveAttention
-from zoo.models.blocks.encoder_decoder import Decoder, EncoderDecoder, select_rows
-from zoo.models.seq2seq import Hidden, Read, Seq2SeqEncoder, recurrent
+from zoo.models.blocks.encoder_decoder import Decoder, EncoderDecoder
+from zoo.models.seq2seq import Hidden, Read, Seq2SeqEncoder, recurrent, reordered
 
 State = tuple[Tensor, Hidden, Tensor | None]
 """The encoder's outputs (B, S, N), the decoder's state (L, B, N), lengths of the sources (B,)."""
@@ -75,13 +75,10 @@ class Seq2SeqAttentionDecoder(Decoder):
         return top[-1][:, None]
 
     def reorder(self, state: State, rows: Tensor) -> State:
-        """Some examples of a state, in a new order; in the recurrent one dim 1 counts them."""
+        """Some examples of a state, (M,) of them, in a new order."""
         outputs, hidden, valid_len = state
-        return (
-            outputs.index_select(0, rows),
-            select_rows(hidden, rows, dim=1),
-            select_rows(valid_len, rows),
-        )
+        lengths = None if valid_len is None else valid_len.index_select(0, rows)
+        return outputs.index_select(0, rows), reordered(hidden, rows), lengths
 
 
 def seq2seq_attention(

@@ -11,27 +11,6 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.utils._pytree import tree_map_only
-
-
-def select_rows(state: Any, rows: Tensor, dim: int = 0) -> Any:
-    """Some examples of a nested state, in a new order.
-
-    Args:
-        state: Tensors in tuples, lists or dictionaries; whatever else is in it stays as it is.
-        rows: Which examples, (N,); one may occur several times.
-        dim: Which dim of the tensors counts examples.
-
-    Returns:
-        The same nesting, of N examples.
-
-    Example:
-        >>> import torch
-        >>> select_rows((torch.tensor([[1], [2]]), None), torch.tensor([1, 1]))
-        (tensor([[2],
-                [2]]), None)
-    """
-    return tree_map_only(Tensor, lambda tensor: tensor.index_select(dim, rows), state)
 
 
 def masked_loss(scores: Tensor, labels: Tensor, pad: int) -> Tensor:
@@ -57,7 +36,11 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Writes a target sequence, from a state that begins with what the encoder says."""
+    """Writes a target sequence, from a state that begins with what the encoder says.
+
+    A beam search puts the examples of a state in another order. A decoder in whose state another
+    dim than the first is the batch has a method for it: `reorder(state, rows)`.
+    """
 
     def init_state(self, encoded: Any, src_valid_len: Tensor | None = None) -> Any:
         """The state before the first token.
@@ -65,25 +48,15 @@ class Decoder(nn.Module):
         Args:
             encoded: What the encoder returned.
             src_valid_len: Lengths of the source sequences, (B,).
+
+        Returns:
+            Tensors whose dim 0 is the batch, in tuples, lists or None where there is none.
         """
         raise NotImplementedError
 
     def forward(self, tgt: Tensor, state: Any) -> tuple[Tensor, Any]:
         """Token ids (B, T) and a state -> scores of each next token (B, T, V), the state after."""
         raise NotImplementedError
-
-    def reorder(self, state: Any, rows: Tensor) -> Any:
-        """Some examples of a state, in a new order, as a beam search keeps its sequences.
-
-        Args:
-            state: What `init_state` or `forward` returned. Its tensors count examples in dim 0;
-                a decoder whose tensors do not says so here.
-            rows: Which examples, (N,).
-
-        Returns:
-            The state of N examples.
-        """
-        return select_rows(state, rows)
 
 
 class EncoderDecoder(nn.Module):
