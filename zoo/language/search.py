@@ -237,12 +237,13 @@ class _Beam:
         chosen = rank.flatten(1).topk(self.log_prob.shape[1]).indices  # (B, k)
         parents, token = chosen // vocab, chosen % vocab  # (B, k), (B, k)
         before = self.tokens.gather(1, parents[:, :, None].expand(-1, -1, self.tokens.shape[-1]))
+        log_prob = total.flatten(1).gather(1, chosen)  # (B, k)
         ended = self.ended.gather(1, parents)
         grown = _Beam(
             torch.cat((before, token[:, :, None]), dim=-1),
-            total.flatten(1).gather(1, chosen),
+            log_prob,
             self.length.gather(1, parents) + ~ended,
-            ended if end is None else ended | (token == end),
+            ended if end is None else ended | ((token == end) & ~log_prob.isneginf()),
         )
         return grown, parents
 
