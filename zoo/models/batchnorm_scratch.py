@@ -3,7 +3,7 @@
 Ioffe and Szegedy, "Batch normalization: accelerating deep network training by reducing internal
 covariate shift", 2015, algorithms 1 and 2. Dive into Deep Learning, 8.5 (implementation from
 scratch). The layer computes what `nn.BatchNorm2d` does, but keeps its moving averages as plain
-attributes, as one writes it at first. So they do not follow `model.to("cuda")`, and `forward` copies
+attributes, as one writes it at first. So they do not follow `model.to("cuda")`; `forward` copies
 them to the input's device at the first step; nor are they saved in a state dict. `zoo transfer
 batchnorm_scratch --device cuda` names the lines of these copies. The repair is `register_buffer`,
 as in the layers of `lenet_bn`.
