@@ -230,7 +230,7 @@ SCRATCH = (
     ModelCard(
         "batchnorm_scratch",
         "zoo.models.batchnorm_scratch:batchnorm_scratch",
-        "LeNet with batch norm from scratch, whose moving averages hide a copy between devices.",
+        "Batch norm from scratch, whose moving averages hide a copy between devices.",
         "2,1,28,28",
         tags=("cnn", "book", "teaching", "scratch", "batchnorm"),
         paper=BATCH_NORM,
