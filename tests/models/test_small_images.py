@@ -34,11 +34,8 @@ EXACT: list[tuple[str, Mapping[str, Any], int]] = [
     ("preresnet110", {}, 1730522),
     ("preresnet164", {}, 1703258),
     ("preresnet164", {"depth": 272}, 2816090),
-    ("preresnet1001", {}, 10327706),
     ("densenet_bc_cifar", {}, 769162),
     ("densenet_bc_cifar", {"depth": 40}, 176122),
-    ("densenet_bc_cifar", {"depth": 190, "growth_rate": 40}, 25624430),
-    ("densenet_bc_cifar", {"depth": 250, "growth_rate": 24}, 15324406),
 ]
 # The same in millions, as the papers' tables print them.
 ROUNDED: list[tuple[str, Mapping[str, Any], str]] = [
@@ -47,7 +44,6 @@ ROUNDED: list[tuple[str, Mapping[str, Any], str]] = [
     ("resnet44_cifar", {}, "0.66"),
     ("resnet56_cifar", {}, "0.85"),
     ("resnet110_cifar", {}, "1.7"),
-    ("resnet1202_cifar", {}, "19.4"),
     ("densenet_cifar", {}, "1.0"),
     ("densenet_cifar", {"depth": 100}, "7.0"),
     ("densenet_cifar", {"depth": 100, "growth_rate": 24}, "27.2"),
@@ -180,7 +176,7 @@ def accuracy(*, residual: bool) -> float:
     model(images[:2])
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     for _ in range(50):
-        batch = torch.randint(0, 1400, (64,))
+        batch = torch.randint(0, 1400, (32,))
         optimizer.zero_grad()
         cross_entropy(model(images[batch]), labels[batch]).backward()
         optimizer.step()
@@ -199,4 +195,5 @@ def test_deep_networks_learn_with_shortcuts_and_not_without() -> None:
 def test_a_thousand_layers_are_summarised_in_seconds() -> None:
     report = zoo.summary("book/preresnet1001")
     assert report.totals["coverage"] == 1.0
+    assert report.totals["parameters"] == 10327706  # published
     assert math.isclose(report.totals["macs"], 1536.18e6, rel_tol=0.05)
