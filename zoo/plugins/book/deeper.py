@@ -224,6 +224,9 @@ SCRATCH = (
         "Convolution, padding, stride, channels and pooling from scratch, in a small network.",
         "1,1,28,28",
         tags=("cnn", "book", "teaching", "scratch"),
+        paper="LeCun, Boser, Denker, Henderson, Howard, Hubbard and Jackel, Backpropagation "
+        "Applied to Handwritten Zip Code Recognition",
+        year=1989,
         link=f"{BOOK}neural-networks/channels.html",
         book="7.2",
     ),
