@@ -113,7 +113,7 @@ class Attention(nn.Module):
             bucket = buckets((-ahead).clamp(min=0), self.count, self.far)  # (Q, K)
         else:
             half = self.count // 2
-            bucket = buckets(ahead.abs(), half, self.far) + (ahead > 0) * half  # (Q, K)
+            bucket = buckets(ahead.abs(), half, self.far) + (ahead > 0).long() * half  # (Q, K)
         bias = self.relative_attention_bias(bucket).permute(2, 0, 1)[None]  # (1, H, Q, K)
         if self.causal:
             bias = bias.masked_fill(ahead > 0, torch.finfo(bias.dtype).min)  # (1, H, Q, K)
@@ -125,28 +125,35 @@ class Attention(nn.Module):
         heads: Tensor = x.unflatten(-1, (-1, self.width))  # (B, T, H, D)
         return heads.transpose(1, 2)
 
-    def remember(self, x: Tensor, past: Cache | None = None) -> Cache:  # (B, T, C)
-        """Keys and values of tokens behind those of `past`: (B, T, C) -> (B, H, K, D) each."""
-        k, v = self.split(self.k(x)), self.split(self.v(x))  # (B, H, T, D)
-        if past is None:
-            return k, v
-        return torch.cat((past[0], k), 2), torch.cat((past[1], v), 2)
-
-    def forward(self, x: Tensor, cache: Cache, mask: Tensor | None) -> Tensor:
+    def forward(
+        self, x: Tensor, over: Tensor | None, past: Cache | None, mask: Tensor | None
+    ) -> tuple[Tensor, Cache]:
         """Ask.
 
         Args:
             x: Who asks, (B, Q, C).
-            cache: Keys and values of whom is asked, (B, H, K, D) each.
+            over: Whom to ask of whom `past` says nothing yet, (B, T, C); None: nobody.
+            past: Keys and values of those before, (B, H, K - T, D) each; None: nobody.
             mask: Added to the scores, or true where a key counts; (B or 1, H or 1, Q or 1, K).
 
         Returns:
-            (B, Q, C).
+            (B, Q, C), and keys and values of all who were asked, (B, H, K, D) each.
         """
+        k, v = self.remember(over, past)  # (B, H, K, D)
         q, share = self.split(self.q(x)), self.share if self.training else 0.0  # (B, H, Q, D)
-        y = scaled_dot_product_attention(q, *cache, attn_mask=mask, dropout_p=share, scale=1.0)
-        out: Tensor = self.o(y.transpose(1, 2).flatten(2))  # (B, Q, C)
-        return out
+        y = scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=share, scale=1.0)
+        return self.o(y.transpose(1, 2).flatten(2)), (k, v)
+
+    def remember(self, over: Tensor | None, past: Cache | None) -> Cache:
+        """Keys and values of those before and of others: (B, T, C) -> (B, H, K, D) each."""
+        if over is None:
+            if past is None:
+                raise ValueError("attention to nobody: neither tokens nor keys are given")
+            return past
+        k, v = self.split(self.k(over)), self.split(self.v(over))  # (B, H, T, D)
+        if past is None:
+            return k, v
+        return torch.cat((past[0], k), 2), torch.cat((past[1], v), 2)  # (B, H, K, D)
 
 
 def inner_std(config: T5Config) -> float:
@@ -172,8 +179,8 @@ class SelfLayer(nn.Module):
     def forward(self, x: Tensor, bias: Tensor, past: Cache | None) -> tuple[Tensor, Cache]:
         """(B, T, C), (B or 1, H, T, K), keys and values so far -> (B, T, C), those after."""
         normed = self.layer_norm(x)  # (B, T, C)
-        cache = self.SelfAttention.remember(normed, past)  # (B, H, K, D)
-        return x + self.dropout(self.SelfAttention(normed, cache, bias)), cache
+        y, cache = self.SelfAttention(normed, normed, past, bias)  # (B, T, C)
+        return x + self.dropout(y), cache
 
 
 class CrossLayer(nn.Module):
@@ -193,9 +200,8 @@ class CrossLayer(nn.Module):
         self, x: Tensor, encoded: Tensor, mask: Tensor | None, cache: Cache | None
     ) -> tuple[Tensor, Cache]:
         """(B, T, C), (B, S, C), (B, 1, 1, S), keys and values of the source -> (B, T, C), those."""
-        if cache is None:
-            cache = self.EncDecAttention.remember(encoded)  # (B, H, S, D)
-        y = self.EncDecAttention(self.layer_norm(x), cache, mask)  # (B, T, C)
+        source = encoded if cache is None else None  # (B, S, C)
+        y, cache = self.EncDecAttention(self.layer_norm(x), source, cache, mask)  # (B, T, C)
         return x + self.dropout(y), cache
 
 
