@@ -15,6 +15,7 @@
     |- SweepError            a sweep that cannot begin or go on
     |- PlanError             a plan to freeze that cannot be made
     |- ExpressionError       a formula that cannot be read, or has no value there
+    |- LanguageError         tokens, ids or texts that a tool of zoo.language does not take
     |- UnknownColumn         a column that no report has
     |- BadFormat             a format that no view writes
     |- OutputError           a file that cannot be written
@@ -173,6 +174,14 @@ class ExpressionError(ZooError):
     """A formula that cannot be read, or that has no value where it was asked for."""
 
     def __init__(self, what: str, reason: str, hint: str = "See `zoo formula --help`.") -> None:
+        self.what, self.reason, self.hint = what, reason, hint
+        super().__init__(f"{what}: {reason}. {hint}")
+
+
+class LanguageError(ZooError):
+    """Tokens, ids or texts that a tool of `zoo.language` does not take."""
+
+    def __init__(self, what: str, reason: str, hint: str) -> None:
         self.what, self.reason, self.hint = what, reason, hint
         super().__init__(f"{what}: {reason}. {hint}")
 
