@@ -377,14 +377,14 @@ def gather(encoded: Tensor, positions: Tensor) -> Tensor:
 
 
 def pretraining_loss(
-    output: BertOutput, mlm_labels: Tensor, mlm_weights: Tensor, nsp_labels: Tensor
+    output: BertOutput, mlm_weights: Tensor, mlm_labels: Tensor, nsp_labels: Tensor
 ) -> Tensor:
     """Sum of both losses of pretraining (15.10).
 
     Args:
         output: Of a model with the heads `mlm` and `nsp`.
+        mlm_weights: 1 for each masked word, 0 for what pads the row, (B, P).
         mlm_labels: The words that were masked, (B, P).
-        mlm_weights: 1 for each, 0 for what pads the row, (B, P).
         nsp_labels: 1 where the second segment follows the first, else 0, (B,).
 
     Returns:
