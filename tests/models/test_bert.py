@@ -354,7 +354,9 @@ def test_a_sequence_that_is_too_long_is_refused() -> None:
 @pytest.mark.parametrize("dtype", ["bfloat16", "torch.float64"])
 def test_weights_have_the_config_s_dtype(dtype: str) -> None:
     model = skeleton(lambda: bert(torch_dtype=dtype))
-    assert {str(one.dtype) for one in model.parameters()} == {f"torch.{dtype.removeprefix('torch.')}"}
+    assert {str(one.dtype) for one in model.parameters()} == {
+        f"torch.{dtype.removeprefix('torch.')}"
+    }
 
 
 def test_weights_start_small() -> None:
