@@ -33,11 +33,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention, silu
 
-from zoo.models.llama_config import TINY, LlamaConfig, read, signature
+from zoo.models._config import signature
+from zoo.models.blocks.norms import RMSNorm
+from zoo.models.llama_config import TINY, LlamaConfig, read
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Mapping
+    from zoo.models._config import Config
 
 STD = 0.02
 """Standard deviation of the weights at the start."""
@@ -51,28 +52,6 @@ class Linear(nn.Linear):
         nn.init.normal_(self.weight, std=STD)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
-
-
-class RMSNorm(nn.Module):
-    """Divides by the root of the mean square over the last dim. (..., C) -> (..., C).
-
-    Args:
-        width: C.
-        eps: Added to the mean square.
-        dtype: Of the weight. The norm itself is computed in float32.
-    """
-
-    def __init__(self, width: int, eps: float, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.eps = eps
-        self.weight = nn.Parameter(torch.ones(width, dtype=dtype))
-
-    def forward(self, x: Tensor) -> Tensor:  # (..., C)
-        """(..., C) -> (..., C)."""
-        wide = x.float()  # (..., C)
-        scale = torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)  # (..., 1)
-        normed: Tensor = self.weight * (wide * scale).to(x.dtype)  # (..., C)
-        return normed
 
 
 def frequencies(config: LlamaConfig, device: torch.device) -> Tensor:  # (D / 2,)
@@ -260,9 +239,7 @@ class Llama(nn.Module):
         return logits
 
 
-def llama(
-    config: str | os.PathLike[str] | Mapping[str, object] | None = TINY, **settings: Any
-) -> Llama:
+def llama(config: Config = TINY, **settings: Any) -> Llama:
     """A decoder from a Hugging Face config.json.
 
     Args:
@@ -275,4 +252,4 @@ def llama(
     return Llama(read(config, settings))
 
 
-llama.__signature__ = signature()  # type: ignore[attr-defined]  # each setting by its name
+llama.__signature__ = signature(LlamaConfig, TINY)  # type: ignore[attr-defined]  # each setting by its name

@@ -389,3 +389,21 @@ def test_squared_errors_lie_as_torchs(layout: str, other: str) -> None:
         assert (mine is NotImplemented) == (not all(x.stride()))
         if mine is not NotImplemented:
             assert mine.stride() == kernel("mse_loss.default")(x, y, 0).stride()
+
+
+@given(
+    st.sampled_from(DTYPES),
+    st.none() | st.integers(-3, 3) | st.floats(-3, 3) | st.booleans(),
+    st.none() | st.integers(-3, 3) | st.floats(-3, 3),
+)
+def test_clamp(dtype: torch.dtype, low: Any, high: Any) -> None:
+    if low is not None or high is not None:
+        if dtype == torch.bool:
+            assert RULES["clamp.default"](blank((2, 3), dtype), low, high) is NotImplemented
+        else:
+            agrees("clamp.default", blank((2, 3), dtype), low, high)
+
+
+def test_clamp_of_whole_numbers_answers() -> None:
+    assert agrees("clamp.default", blank((2, 3), torch.int64), None, 4)
+    assert not agrees("clamp.default", blank((2, 3), torch.int64), 0.5)

@@ -263,8 +263,10 @@ def _where(mask: Tensor, left: Tensor, right: Tensor) -> Any:
 
 
 def _clamp(tensor: Tensor, low: Any = None, high: Any = None) -> Any:
-    bounded = low is not None or high is not None
-    return like(tensor) if tensor.is_floating_point() and bounded else NotImplemented
+    """Whole numbers stay whole where the bounds are."""
+    bounds = [one for one in (low, high) if one is not None]
+    whole = tensor.dtype in (torch.int64, torch.int32) and all(type(one) is int for one in bounds)
+    return like(tensor) if bounds and (whole or tensor.is_floating_point()) else NotImplemented
 
 
 def _index(tensor: Tensor, indices: Any) -> Any:
