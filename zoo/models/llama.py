@@ -33,11 +33,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention, silu
 
-from zoo.models.llama_config import TINY, LlamaConfig, read, signature
+from zoo.models._config import signature
+from zoo.models.llama_config import TINY, LlamaConfig, read
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Mapping
+    from zoo.models._config import Config
 
 STD = 0.02
 """Standard deviation of the weights at the start."""
@@ -260,9 +260,7 @@ class Llama(nn.Module):
         return logits
 
 
-def llama(
-    config: str | os.PathLike[str] | Mapping[str, object] | None = TINY, **settings: Any
-) -> Llama:
+def llama(config: Config = TINY, **settings: Any) -> Llama:
     """A decoder from a Hugging Face config.json.
 
     Args:
@@ -275,4 +273,4 @@ def llama(
     return Llama(read(config, settings))
 
 
-llama.__signature__ = signature()  # type: ignore[attr-defined]  # each setting by its name
+llama.__signature__ = signature(LlamaConfig, TINY)  # type: ignore[attr-defined]  # each setting by its name
