@@ -141,24 +141,27 @@ class Block(nn.Module):
 
     def __init__(self, config: GemmaConfig, dtype: torch.dtype) -> None:
         super().__init__()
-        self.sandwich = config.sandwich
-        norms = ["input_layernorm", "post_attention_layernorm"]
-        norms += ["pre_feedforward_layernorm", "post_feedforward_layernorm"] * config.sandwich
-        for name in norms:
-            self.add_module(name, RMSNorm(config.hidden_size, config.rms_norm_eps, dtype))
+        width, eps = config.hidden_size, config.rms_norm_eps
+        self.input_layernorm = RMSNorm(width, eps, dtype)
         self.self_attn = Attention(config, dtype)
+        self.post_attention_layernorm = RMSNorm(width, eps, dtype)
         self.mlp = MLP(config, dtype)
+        self.pre_feedforward_layernorm: RMSNorm | None = None
+        self.post_feedforward_layernorm: RMSNorm | None = None
+        if config.sandwich:
+            self.pre_feedforward_layernorm = RMSNorm(width, eps, dtype)
+            self.post_feedforward_layernorm = RMSNorm(width, eps, dtype)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor) -> Tensor:
         """(B, T, C), angles (T, D), mask (T, T) -> (B, T, C)."""
+        before, behind = self.pre_feedforward_layernorm, self.post_feedforward_layernorm
         y = self.self_attn(self.input_layernorm(x), cos, sin, mask)  # (B, T, C)
-        if not self.sandwich:
+        if before is None or behind is None:
             x = x + y
             plain: Tensor = x + self.mlp(self.post_attention_layernorm(x))  # (B, T, C)
             return plain
         x = x + self.post_attention_layernorm(y)  # (B, T, C)
-        y = self.mlp(self.pre_feedforward_layernorm(x))  # (B, T, C)
-        out: Tensor = x + self.post_feedforward_layernorm(y)  # (B, T, C)
+        out: Tensor = x + behind(self.mlp(before(x)))  # (B, T, C)
         return out
 
 
@@ -189,11 +192,11 @@ class Decoder(nn.Module):
         angles = torch.cat((angles, angles), -1)  # (T, D)
         cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)  # (T, D)
         behind = positions[:, None] - positions  # (T, T)
-        masks = {None: behind >= 0}
+        masks = {0: behind >= 0}  # by window; 0: none
         for number, layer in enumerate(self.layers):
-            window = config.window(number)
+            window = config.window(number) or 0
             if window not in masks:
-                masks[window] = masks[None] & (behind < window)
+                masks[window] = masks[0] & (behind < window)  # (T, T)
             x = layer(x, cos, sin, masks[window])  # (B, T, C)
         out: Tensor = self.norm(x)  # (B, T, C)
         return out

@@ -88,8 +88,8 @@ class Mixture(nn.Module):
         counts = (chosen.flatten()[:, None] == numbers).sum(0)  # (E,)
         ends = counts.cumsum(0).to(torch.int32)  # (E,)
         source = order // k  # (N * K,)
-        y = self.experts(tokens[source], ends)  # (N * K, C)
-        y = y * shares.flatten()[order, None]  # (N * K, C)
+        y = self.experts(tokens.index_select(0, source), ends)  # (N * K, C)
+        y = y * shares.flatten().index_select(0, order)[:, None]  # (N * K, C)
         return torch.zeros_like(tokens).index_add(0, source, y).view_as(x)  # (B, T, C)
 
     def routes(self, tokens: Tensor) -> tuple[Tensor, Tensor]:

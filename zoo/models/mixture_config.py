@@ -42,7 +42,7 @@ DECODERS: Mapping[str, str] = {"": "mistral", "mixtral": "mistral", "qwen3_moe":
 """The `model_type` of the decoder that each is without its experts."""
 
 ALIASES: Mapping[str, str] = {"num_local_experts": "num_experts"}
-QWEN: Mapping[str, object] = {"norm_topk_prob": False, "sliding_window": None}
+QWEN: Mapping[str, object] = {"norm_topk_prob": False, "sliding_window": None, "head_dim": None}
 MIXTRAL: Mapping[str, object] = {"sliding_window": None}
 UNSAID: Mapping[str, Mapping[str, object]] = {"": MIXTRAL, "mixtral": MIXTRAL, "qwen3_moe": QWEN}
 """What a `model_type` means where its config does not say."""
@@ -113,7 +113,7 @@ def read(config: Config, given: Mapping[str, object]) -> tuple[LlamaConfig, Mixt
         found.setdefault("moe_intermediate_size", found.get("intermediate_size"))
         found["norm_topk_prob"] = True
     names = {field.name for field in fields(MixtureConfig)}
-    check_needed(found, ("num_experts", "num_experts_per_tok"))
+    check_needed(found, ("num_experts", "num_experts_per_tok", "moe_intermediate_size"))
     experts = {name: found.pop(name) for name in names & set(found)}
     decoder = read_decoder({**found, "model_type": DECODERS[kind]}, {})
     return decoder, MixtureConfig(**experts)  # type: ignore[arg-type]  # checked there
