@@ -27,6 +27,7 @@ TYPES: Mapping[str, tuple[type, ...]] = {
     "str": (str,),
     "dict[str, object]": (dict,),
     "list[str]": (list, tuple),
+    "list[int]": (list, tuple),
 }
 """Types of values that a field's annotation stands for."""
 
@@ -210,11 +211,11 @@ def renamed(found: Mapping[str, object], aliases: Mapping[str, str]) -> dict[str
     return plain
 
 
-def signature(settings: type, default: Mapping[str, object]) -> Signature:
+def signature(settings: type | tuple[type, ...], default: Mapping[str, object]) -> Signature:
     """What a factory takes that is called with a config and, beside it, with settings by name.
 
     Args:
-        settings: The dataclass of settings.
+        settings: The dataclass of settings, or several.
         default: The config that is taken where none is given.
 
     Returns:
@@ -225,6 +226,7 @@ def signature(settings: type, default: Mapping[str, object]) -> Signature:
     config = Parameter("config", kind, default=default, annotation=wanted)
     by_name = [
         Parameter(field.name, Parameter.KEYWORD_ONLY, default=None, annotation=field.type)
-        for field in fields(settings)
+        for one in (settings if isinstance(settings, tuple) else (settings,))
+        for field in fields(one)
     ]
     return Signature([config, *by_name])
