@@ -18,7 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import torchvision
+from torch import nn
 from torchvision.models import get_model_builder, get_model_weights, list_models
+
+from zoo.analysis.skeleton import skeleton
 
 TARGET = Path(__file__).parents[1] / "zoo" / "plugins" / "torchvision_models.json"
 FAMILIES = ("detection", "segmentation", "video", "optical_flow", "quantization")
@@ -120,6 +123,19 @@ def weights_of(name: str, family: str, builder: Any, weights: Any) -> dict[str, 
     }
 
 
+def kinds_of(builder: Any, weights: dict[str, Any]) -> list[str]:
+    """`cnn` where convolutions read overlapping windows, `attention` where a module attends."""
+    arguments = {key: value for key, value in weights["arguments"].items() if key != "builder"}
+    layers = list(skeleton(lambda: builder(**arguments)).modules())
+    convolves = any(
+        isinstance(layer, nn.Conv2d | nn.Conv3d)
+        and any(side > step for side, step in zip(layer.kernel_size, layer.stride, strict=True))
+        for layer in layers
+    )
+    attends = any("Attention" in type(layer).__name__ for layer in layers)
+    return ["cnn"] * convolves + ["attention"] * attends
+
+
 def paper_of(name: str, builder: Any) -> tuple[str, str]:
     """Title and link of the paper that the builder's documentation names first."""
     for prefix, paper in PAPERS.items():
@@ -138,15 +154,17 @@ def model_of(name: str) -> dict[str, Any]:
     frozen = "zoo.models.torchvision_detectors:frozen_detector"
     paper, link = paper_of(name, builder)
     dated = ARXIV.search(link)
+    published = [weights_of(name, family, builder, one) for one in weights]
     return {
         "name": name,
         "factory": frozen if name in FROZEN else f"{package}:{builder.__name__}",
         "family": family,
+        "kinds": kinds_of(builder, published[0]),
         "paper": paper,
         "year": 2000 + int(dated[1]) if dated else None,
         "link": link,
         "default": weights.DEFAULT.name,
-        "weights": [weights_of(name, family, builder, one) for one in weights],
+        "weights": published,
     }
 
 

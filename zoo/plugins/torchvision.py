@@ -83,7 +83,7 @@ def _card(model: dict[str, Any]) -> ModelCard:
         _summary(model, default),
         _input(default["input"]),
         default["arguments"],
-        (model["family"], "torchvision"),
+        (*model["kinds"], model["family"], "torchvision"),
         model["paper"],
         model["year"],
         model["link"],
