@@ -173,10 +173,13 @@ def _in_place(tensor: Tensor, *_: Any, **__: Any) -> Tensor:
 
 
 def _compare(tensor: Tensor, other: Any) -> Any:
-    if isinstance(other, Tensor) and other.shape != tensor.shape:
-        if not fits(tensor.shape, other.shape):
+    if isinstance(other, Tensor) and not alike(tensor.shape, other.shape):
+        if fits(tensor.shape, other.shape):
+            return torch.empty(tensor.shape, dtype=torch.bool, device=META)
+        shape = _stretched(tensor.shape, other.shape)
+        if shape is None or not (tensor.is_contiguous() and other.is_contiguous()):
             return NotImplemented
-        return torch.empty(tensor.shape, dtype=torch.bool, device=META)
+        return torch.empty(shape, dtype=torch.bool, device=META)
     return like(tensor, torch.bool)
 
 
