@@ -30,7 +30,7 @@ def weight(rows: int, columns: int, sigma: float) -> nn.Parameter:
     Returns:
         (rows, columns).
     """
-    return nn.Parameter(torch.randn(rows, columns) * sigma)
+    return nn.Parameter(nn.init.normal_(torch.empty(rows, columns), std=sigma))
 
 
 def bias(length: int) -> nn.Parameter:
