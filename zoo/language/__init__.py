@@ -25,8 +25,8 @@ _HOME: dict[str, str] = {
 if TYPE_CHECKING:
     from zoo.language.batches import random_batches, sequential_batches, windows
     from zoo.language.generation import detach, generate
-    from zoo.language.ngrams import AddK, KneserNey, Laplace, NGramModel
     from zoo.language.likelihood import perplexity, perplexity_of_scores
+    from zoo.language.ngrams import AddK, KneserNey, Laplace, NGramModel
     from zoo.language.tokens import clean, tokenize
     from zoo.language.vocabulary import Vocabulary
 
