@@ -23,7 +23,8 @@ HEAD = """# Published figures
 
 What papers and other projects print of models that are in zoo, beside what zoo counts. Written by
 `python tools/published.py`, held by `pytest tests/test_catalog_published.py`. Figures without a
-unit are exact; rounded ones agree where ours is within half of the last digit. torchvision's own
+unit are exact; rounded ones agree where ours is within half of the last digit, but for those whose
+source contradicts itself, as their lines say. torchvision's own
 builders are held to their published figures by `pytest tests/test_published.py`
 ([all models](gallery.md)).
 

@@ -24,6 +24,7 @@ _HOME = {
     "TensorSpec": "zoo.analysis.records",
     "Trace": "zoo.analysis.records",
     "ZooError": "zoo.errors",
+    "apply_init": "zoo.building.init",
     "check": "zoo.api",
     "compare": "zoo.api",
     "create": "zoo.api",
@@ -36,16 +37,23 @@ _HOME = {
     "freeze": "zoo.api",
     "hookimpl": "zoo.plugins.hookspecs",
     "info": "zoo.api",
+    "init": "zoo.building",
     "list_models": "zoo.api",
     "list_plugins": "zoo.api",
+    "load": "zoo.building.storing",
+    "load_into": "zoo.building.storing",
     "load_trace": "zoo.api",
     "memory": "zoo.api",
+    "num_gpus": "zoo.building.gpus",
     "params": "zoo.api",
+    "save": "zoo.building.storing",
     "save_trace": "zoo.api",
     "summary": "zoo.api",
     "sweep": "zoo.api",
     "trace": "zoo.api",
     "transfers": "zoo.api",
+    "try_all_gpus": "zoo.building.gpus",
+    "try_gpu": "zoo.building.gpus",
 }
 
 if TYPE_CHECKING:
@@ -76,6 +84,10 @@ if TYPE_CHECKING:
         trace,
         transfers,
     )
+    from zoo.building import init
+    from zoo.building.gpus import num_gpus, try_all_gpus, try_gpu
+    from zoo.building.init import apply_init
+    from zoo.building.storing import load, load_into, save
     from zoo.catalog.card import ModelCard
     from zoo.errors import ZooError
     from zoo.plugins.hookspecs import hookimpl
@@ -91,6 +103,7 @@ __all__ = [
     "TensorSpec",
     "Trace",
     "ZooError",
+    "apply_init",
     "check",
     "compare",
     "create",
@@ -103,16 +116,23 @@ __all__ = [
     "freeze",
     "hookimpl",
     "info",
+    "init",
     "list_models",
     "list_plugins",
+    "load",
+    "load_into",
     "load_trace",
     "memory",
+    "num_gpus",
     "params",
+    "save",
     "save_trace",
     "summary",
     "sweep",
     "trace",
     "transfers",
+    "try_all_gpus",
+    "try_gpu",
 ]
 
 

@@ -19,6 +19,10 @@
     |- UnknownColumn         a column that no report has
     |- BadFormat             a format that no view writes
     |- OutputError           a file that cannot be written
+    |- InitError             first weights that cannot be drawn
+    |- StoreError            something that a file of tensors does not hold
+    |- BadTensorFile         a file of tensors that cannot be read
+    |- Misfit                a file that does not fit the model
     |- UnknownDevice         no device of that name
     |- DuplicateDevice       two devices claim one name
     |- BadBudget             a memory size that cannot be read, or is not known
@@ -36,7 +40,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
@@ -47,6 +51,12 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
     by_lower = {name.lower(): name for name in reversed(names)}
     near = [by_lower[hit] for hit in get_close_matches(word.lower(), list(by_lower), n=3)]
     return f"Did you mean {' or '.join(near)}?" if near else otherwise
+
+
+def _first_few(names: Sequence[str], most: int = 4) -> str:
+    """Names in a row, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 class ZooError(Exception):
@@ -210,6 +220,53 @@ class OutputError(ZooError):
         self.path, self.reason = path, reason
         super().__init__(
             f"cannot write {path}: {reason}. Name a file in a folder you can write to."
+        )
+
+
+class InitError(ZooError):
+    """First weights that cannot be drawn."""
+
+    def __init__(self, what: str, reason: str, hint: str) -> None:
+        self.what, self.reason, self.hint = what, reason, hint
+        super().__init__(f"{what}: {reason}. {hint}")
+
+
+class StoreError(ZooError):
+    """Something that a file of tensors does not hold."""
+
+    def __init__(self, what: str, reason: str, hint: str) -> None:
+        self.what, self.reason, self.hint = what, reason, hint
+        super().__init__(f"cannot save {what}: {reason}. {hint}")
+
+
+class BadTensorFile(ZooError):
+    """A file of tensors that cannot be read; the reason ends in what to try."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"cannot load {path}: {reason}")
+
+
+class Misfit(ZooError):
+    """A file whose tensors are not those of the model."""
+
+    def __init__(
+        self, path: str, missing: Sequence[str], unexpected: Sequence[str], wrong: Sequence[str]
+    ) -> None:
+        self.path = path
+        self.missing, self.unexpected, self.wrong = missing, unexpected, wrong
+        parts = [
+            f"{word} {_first_few(names)}"
+            for word, names in (
+                ("it lacks", missing),
+                ("the model has no", unexpected),
+                ("wrong are", wrong),
+            )
+            if names
+        ]
+        super().__init__(
+            f"{path} does not fit the model: {'; '.join(parts)}. "
+            "With strict=False what fits is loaded."
         )
 
 

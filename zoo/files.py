@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def check_writable(path: str) -> None:
@@ -36,6 +41,23 @@ def write_whole(path: Path, data: bytes) -> None:
     Raises:
         OutputError: The system refused.
     """
+    with whole(path) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A file beside `path` that takes its place at the end, or is gone where the body raises.
+
+    Args:
+        path: The file; its folder is there.
+
+    Yields:
+        Path: The other file, empty; whoever writes it may also replace it.
+
+    Raises:
+        OutputError: The system refused.
+    """
     import tempfile
 
     temporary = None
@@ -43,15 +65,16 @@ def write_whole(path: Path, data: bytes) -> None:
         with tempfile.NamedTemporaryFile(
             dir=path.parent, prefix=f".{path.name}.", delete=False
         ) as file:
-            temporary = file.name
-            file.write(data)
+            temporary = Path(file.name)
+        yield temporary
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(path)
+        temporary.chmod(mode)
+        temporary.replace(path)
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         raise OutputError(str(path), error.strerror or str(error)) from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def _umask() -> int:

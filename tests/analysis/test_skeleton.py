@@ -10,7 +10,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from zoo.analysis.skeleton import skeleton
+from zoo.analysis.skeleton import materialise, skeleton
 from zoo.analysis.tracer.run import run
 
 
@@ -95,7 +95,7 @@ def test_random_numbers_are_not_used_up() -> None:
 RESIDENT = """
 import re
 import torch, torchvision
-from zoo.analysis.skeleton import skeleton
+from zoo.analysis.skeleton import materialise, skeleton
 def peak():  # of this process alone: ru_maxrss is never below that of the process that forked it
     status = open("/proc/self/status").read()
     return int(re.search(r"VmHWM:\\s+(\\d+) kB", status).group(1)) / 1e3
@@ -116,3 +116,20 @@ def test_vit_h_14_stays_under_400_mb(build: str, small: bool) -> None:
     code = RESIDENT.format(build=build)
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert (float(done.stdout) < 400) == small
+
+
+class TwoInputs(nn.Module):
+    """The narrow input comes first in `forward`, and second in the words below."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.narrow, self.wide = nn.LazyLinear(2), nn.LazyLinear(2)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return self.narrow(a) + self.wide(b)
+
+
+def test_lazy_modules_take_shape_from_inputs_by_name() -> None:
+    model = TwoInputs()
+    materialise(model, ("b=4,7", "a=4,3"))
+    assert (model.narrow.weight.shape, model.wide.weight.shape) == ((2, 3), (2, 7))

@@ -10,10 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zoo.models._init import XavierConv2d, XavierLinear, apply_init
-from zoo.models.lenet import lenet
+from zoo.models._init import XavierConv2d, XavierLinear
 from zoo.models.lenet_bn import lenet_bn
-from zoo.models.nin import nin
 from zoo.models.resnet import Bottleneck
 
 if TYPE_CHECKING:
@@ -125,45 +123,6 @@ def test_a_state_dict_fills_a_model_that_never_ran() -> None:
     trained(x)
     fresh.load_state_dict(trained.state_dict())
     assert torch.equal(trained.eval()(x), fresh.eval()(x))
-
-
-def test_apply_init_takes_any_initialiser() -> None:
-    def constant(module: nn.Module) -> None:
-        if isinstance(module, nn.Linear):
-            nn.init.constant_(module.weight, 0.5)
-
-    model = lenet()
-    apply_init(model, torch.zeros(1, 3, 28, 28), init=constant)
-    linear = [layer.weight for layer in model if isinstance(layer, nn.Linear)]
-    assert len(linear) == 3
-    assert all(bool((weight == 0.5).all()) for weight in linear)
-    first = model.get_parameter("conv1.weight")
-    assert first.shape == (6, 3, 5, 5)
-    assert not bool((first == 0.5).any())
-
-
-def test_apply_init_draws_xavier_over_other_weights() -> None:
-    model = nn.Sequential(nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84))
-    apply_init(model, torch.zeros(1, 400))
-    assert is_xavier(model.get_parameter("0.weight"))
-    assert is_xavier(model.get_parameter("2.weight"))
-
-
-def test_apply_init_leaves_modes_and_statistics() -> None:
-    model = lenet_bn()
-    model.get_submodule("bn1").eval()
-    modes = [module.training for module in model.modules()]
-    apply_init(model, torch.rand(1, 1, 28, 28))
-    assert [module.training for module in model.modules()] == modes
-    assert model.get_buffer("bn2.running_mean").abs().max() == 0
-
-
-def test_apply_init_gives_modes_back_when_the_model_fails() -> None:
-    model = nin()
-    with pytest.raises(RuntimeError, match="Expected 3D"):
-        apply_init(model, torch.rand(4, 4))
-    assert model.training
-    assert model.get_submodule("b1").training
 
 
 def test_a_bottleneck_without_projection_adds_to_its_input() -> None:

@@ -17,11 +17,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from zoo.analysis.inputs import parse_all
 from zoo.analysis.tracer.modes import BlankMode
+from zoo.building.init import dummy_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -89,13 +90,12 @@ def materialise(model: nn.Module, words: Sequence[str]) -> None:
     """
     if not words or not any(is_lazy(p) for p in [*model.parameters(), *model.buffers()]):
         return
-    read = parse_all(words)
-    given = [torch.zeros(one.spec.shape, dtype=getattr(torch, one.spec.dtype)) for one in read]
-    flags = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            model(*given)
-    finally:
-        for module, training in flags:
-            module.training = training
+    inputs: list[Tensor] = []
+    named: dict[str, Tensor] = {}
+    for one in parse_all(words):
+        zeros = torch.zeros(one.spec.shape, dtype=getattr(torch, one.spec.dtype))
+        if one.name is None:
+            inputs.append(zeros)
+        else:
+            named[one.name] = zeros
+    dummy_run(model, inputs, named)

@@ -3,19 +3,13 @@
 Weights of linear and convolutional layers are drawn from Xavier's uniform distribution (Glorot and
 Bengio 2010, equation 16); biases keep torch's. A lazy layer has no weight until it sees an input,
 so each layer here draws its own at that moment: after its first call, a model is initialised, and
-nobody has to remember to. `apply_init` does the same on purpose, with any initialiser (Dive into
-Deep Learning, 6.3 and 6.4).
+nobody has to remember to. Other first weights are drawn by `zoo.init` (Dive into Deep Learning, 6.3
+and 6.4).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import torch
-from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from torch import nn
 
 
 def xavier_uniform(module: nn.Module) -> None:
@@ -26,6 +20,23 @@ def xavier_uniform(module: nn.Module) -> None:
     """
     if isinstance(module, nn.Linear | nn.Conv2d):
         nn.init.xavier_uniform_(module.weight)
+
+
+def xavier_embedding(words: int, width: int) -> nn.Embedding:
+    """A table of vectors with Xavier's weights, as the book draws those of word2vec (15.4).
+
+    torch's own, of variance 1, begin with products that it takes long to unlearn.
+
+    Args:
+        words: Rows V.
+        width: Numbers N of a vector.
+
+    Returns:
+        An embedding of (V, N), uniform within sqrt(6 / (V + N)) of 0.
+    """
+    table = nn.Embedding(words, width)
+    nn.init.xavier_uniform_(table.weight)
+    return table
 
 
 class XavierLinear(nn.LazyLinear):
@@ -46,27 +57,3 @@ class XavierConv2d(nn.LazyConv2d):
         super().reset_parameters()
         if self.in_channels and not self.has_uninitialized_params():
             xavier_uniform(self)
-
-
-def apply_init(
-    model: nn.Module, *inputs: Tensor, init: Callable[[nn.Module], None] = xavier_uniform
-) -> None:
-    """Give lazy layers their shapes by one call on dummy inputs, then initialise every layer.
-
-    The call runs in evaluation mode, so batch norms keep their statistics and one example is
-    enough; each module's own mode is given back.
-
-    Args:
-        model: Changed in place.
-        *inputs: What the model takes, batch first; the values do not matter.
-        init: Called once on every module, innermost first.
-    """
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            model(*inputs)
-    finally:
-        for module, training in modes:
-            module.training = training
-    model.apply(init)

@@ -46,7 +46,8 @@ def _field_faults(card: ModelCard) -> Iterator[str | None]:
     yield None if words else f"tags {_shown(card.tags)} are not a tuple of words"
     is_year = card.year is None or type(card.year) is int
     yield None if is_year else f"year {_shown(card.year)} is not a whole number"
-    for key, value in (("paper", card.paper), ("link", card.link)):
+    for key in ("paper", "link", "table", "book"):
+        value = getattr(card, key)
         yield (
             None
             if value is None or isinstance(value, str)

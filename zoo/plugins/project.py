@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zoo.catalog.card import ModelCard
@@ -32,8 +33,8 @@ T = TypeVar("T")
 NAME = "project"
 """Name of the plugin."""
 FILE = "pyproject.toml"
-FIELDS = ("factory", "summary", "default_input", "arguments", "tags", "paper", "year", "link")
-"""What a table may say of a model; as in `ModelCard`."""
+FIELDS = tuple(field.name for field in fields(ModelCard) if field.name != "name")
+"""What a table may say of a model."""
 SETTINGS = ("models", "devices", "check")
 """What `[tool.zoo]` may hold; `check` is read by `zoo.plugins.project_checks`."""
 SPEAKS_OF_ZOO = re.compile(
@@ -177,12 +178,12 @@ def _card(name: str, value: object) -> ModelCard:
             raise ValueError(f"no field is called {key!r}. {did_you_mean(key, FIELDS, _KNOWN)}")
     if "factory" not in value:
         raise ValueError('it has no `factory = "module:attribute"`')
-    fields: dict[str, Any] = dict(value)
+    said: dict[str, Any] = dict(value)
     for key in ("default_input", "tags"):
-        if isinstance(fields.get(key), list):
-            fields[key] = tuple(fields[key])
-    fields.setdefault("summary", f"{value['factory']} of this project.")
-    return ModelCard(name, **fields)
+        if isinstance(said.get(key), list):
+            said[key] = tuple(said[key])
+    said.setdefault("summary", f"{value['factory']} of this project.")
+    return ModelCard(name, **said)
 
 
 _KNOWN = f"Known: {', '.join(FIELDS)}."

@@ -24,15 +24,18 @@ def to_csv(table: Table) -> str:
     file = io.StringIO(newline="")
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([_cell(row.get(name)) for name in header] for row in table.rows)
+    writer.writerows(
+        [_cell(row.get(name), shape=name.endswith("shape")) for name in header]
+        for row in table.rows
+    )
     return file.getvalue().removesuffix("\n")
 
 
-def _cell(value: Any) -> str:
-    """One value."""
+def _cell(value: Any, *, shape: bool = False) -> str:
+    """One value; of a column of shapes, or not."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = listed(value) if isinstance(value, (list, tuple)) else str(value)
+    text = listed(value, shape=shape) if isinstance(value, (list, tuple)) else str(value)
     return text.replace("\r\n", "\n").replace("\r", "\n")  # Python 3.11 leaves \r unquoted

@@ -30,21 +30,26 @@ def title(name: str) -> str:
     return " ".join(_WORDS.get(word, word) for word in name.split("_"))
 
 
-def listed(value: Sequence[Any]) -> str:
+def listed(value: Sequence[Any], *, shape: bool = False) -> str:
     """A shape as `1x3x96x96`, several shapes or words with `; ` between.
+
+    `shape`: whether names are those of open dims, and no words.
 
     >>> listed([1, 6]), listed([[1, 6], []]), listed(["frozen", "tied"]), listed(["B", 6])
     ('1x6', '1x6; scalar', 'frozen; tied', 'Bx6')
+    >>> listed(["B", "T"], shape=True), listed([["B"], ["B", "T"]])
+    ('BxT', 'B; BxT')
     """
     if any(isinstance(part, (list, tuple)) for part in value):
         return "; ".join(
-            (listed(part) or "scalar") if isinstance(part, (list, tuple)) else str(part)
+            (listed(part, shape=True) or "scalar") if isinstance(part, (list, tuple)) else str(part)
             for part in value
         )
-    return ("x" if any(isinstance(part, int) for part in value) else "; ").join(map(str, value))
+    dims = shape or any(isinstance(part, int) for part in value)
+    return ("x" if dims else "; ").join(map(str, value))
 
 
-def brief(value: Sequence[Any]) -> str:
+def brief(value: Sequence[Any], *, shape: bool = False) -> str:
     """`listed`, with the first shapes of many and how many there are besides.
 
     >>> brief([[1, 6]] * 3), brief([[1, 6]] * 9)
@@ -52,7 +57,7 @@ def brief(value: Sequence[Any]) -> str:
     """
     rest = len(value) - MOST_SHAPES
     if rest <= 1 or not all(isinstance(part, (list, tuple)) for part in value):
-        return listed(value)
+        return listed(value, shape=shape)
     return f"{listed(value[:MOST_SHAPES])} and {rest} more"
 
 
@@ -65,6 +70,8 @@ def cell(row: Row, column: Column, units: Units) -> str:
     if not is_number(value):
         if isinstance(value, (list, tuple)) and not value:
             return "scalar" if column.name.endswith("shape") else ""
+        if column.name.endswith("shape") and isinstance(value, (list, tuple)):
+            return brief(value, shape=True)
         return words(value)
     if not column.unit or column.name == "year":
         return str(value)

@@ -54,10 +54,30 @@ def test_binary_rules(
     agrees(name, blank(shape, dtype), second)
 
 
+@pytest.mark.parametrize("layout", [(2, 3), (3, 2)])
+def test_whole_numbers_and_a_fraction_make_fractions(layout: tuple[int, int]) -> None:
+    whole = blank(layout, torch.int64)
+    tensor = whole if layout == (2, 3) else whole.t()
+    assert agrees("add.Tensor", tensor, 0.5)
+    assert agrees("mul.Scalar", tensor, 0.5)
+    assert agrees("div.Tensor", tensor, 2)
+    assert agrees("div.Scalar", tensor, 0.5)
+
+
+@pytest.mark.parametrize("name", COMPARE)
+def test_comparisons_stretch_both_sides(name: str) -> None:
+    assert agrees(f"{name}.Tensor", blank((4,), torch.int64), blank((2, 3, 1), torch.int64))
+
+
 @pytest.mark.parametrize("name", [f"{n}.default" for n in UNARY if n != "clamp_min"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_unary_rules_answer(name: str, dtype: torch.dtype) -> None:
     assert agrees(name, blank((2, 3), dtype))
+
+
+def test_log_sigmoid() -> None:
+    assert agrees("log_sigmoid_forward.default", blank((2, 3), torch.float32))
+    assert not agrees("log_sigmoid_forward.default", blank((2, 3), torch.int64))
 
 
 @pytest.mark.parametrize("name", [f for f in FILLS if f.endswith("default") and "trunc" not in f])

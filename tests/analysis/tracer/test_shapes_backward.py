@@ -135,6 +135,14 @@ def test_results_lie_as_torchs_lie(name: str) -> None:
     assert answered >= 8
 
 
+@pytest.mark.parametrize(("first", "second"), list(product(LAYOUTS, repeat=2)))
+def test_log_sigmoid_lies_as_its_gradient(first: str, second: str) -> None:
+    gradient, x = LAYOUTS[first](), LAYOUTS[second]()
+    _, kept = torch.ops.aten.log_sigmoid_forward(x)
+    assert agrees("log_sigmoid_backward.default", gradient, x, kept)
+    assert answer("log_sigmoid_backward.default", some(2, 1, 1), x, kept) is NotImplemented
+
+
 def test_gelu_by_its_approximation() -> None:
     assert agrees("gelu_backward.default", some(2, 3), some(2, 3), approximate="tanh")
 

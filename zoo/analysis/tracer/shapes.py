@@ -88,6 +88,11 @@ def _unary(tensor: Tensor, *_: Any, **__: Any) -> Any:
     return like(tensor) if tensor.is_floating_point() else NotImplemented
 
 
+def _log_sigmoid(tensor: Tensor) -> Any:
+    """The result and, of the same size, what the backward pass needs of it."""
+    return (like(tensor), like(tensor)) if tensor.is_floating_point() else NotImplemented
+
+
 def _unary_in_place(tensor: Tensor, *_: Any, **__: Any) -> Any:
     return tensor if tensor.is_floating_point() else NotImplemented
 
@@ -148,7 +153,14 @@ def _binary(tensor: Any, other: Any, *_: Any, **options: Any) -> Any:
     if _same_kind(tensor, other):
         dense = not isinstance(other, Tensor) or alike(tensor.shape, other.shape)
         return like(tensor) if dense else new(tensor, *tensor.shape)
-    if not isinstance(other, Tensor) or other.dtype == torch.bool or other.is_complex():
+    if type(other) is float:
+        return like(tensor, torch.get_default_dtype())  # whole numbers and one that is not
+    return _of_two(tensor, other) if isinstance(other, Tensor) else NotImplemented
+
+
+def _of_two(tensor: Tensor, other: Tensor) -> Any:
+    """Of tensors that differ in dtype, or of which neither has the shape of the result."""
+    if other.dtype == torch.bool or other.is_complex():
         return NotImplemented
     if tensor.dtype == other.dtype and fits(other.shape, tensor.shape):
         return new(other, *other.shape)
@@ -159,8 +171,11 @@ def _binary(tensor: Any, other: Any, *_: Any, **options: Any) -> Any:
 
 
 def _quotient(tensor: Any, other: Any, **options: Any) -> Any:
-    floating = isinstance(tensor, Tensor) and tensor.is_floating_point()
-    return _binary(tensor, other) if floating and not options else NotImplemented
+    if options or not isinstance(tensor, Tensor):
+        return NotImplemented
+    if tensor.is_floating_point():
+        return _binary(tensor, other)
+    return _binary(tensor, float(other)) if type(other) in (int, float) else NotImplemented
 
 
 def _binary_in_place(tensor: Tensor, other: Any, *_: Any, **options: Any) -> Any:
@@ -596,6 +611,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "stack.default": _stack,
         **{f"{name}.{kind}": _compare for name in COMPARE for kind in ("Tensor", "Scalar")},
         "pow.Tensor_Scalar": _unary,
+        "log_sigmoid_forward.default": _log_sigmoid,
         "_softmax.default": _softmax,
         "_log_softmax.default": _softmax,
         "_safe_softmax.default": _softmax,

@@ -70,6 +70,11 @@ def _laid_out(first: Tensor, second: Tensor) -> Any:
     return like(told, first.dtype) if dense else NotImplemented
 
 
+def _log_sigmoid(gradient: Tensor, other: Tensor, _: Tensor) -> Any:
+    """Laid out as the gradient, and in order where that is one number for many elements."""
+    return like(gradient) if _alike(gradient, other) else NotImplemented
+
+
 def _softmax(gradient: Tensor, other: Tensor, *_: Any) -> Any:
     return new(gradient, *gradient.shape) if _alike(gradient, other) else NotImplemented
 
@@ -185,6 +190,7 @@ RULES: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         **{f"{name}.default": _like_gradient for name in LIKE_GRADIENT},
         **{f"{name}.default": _like_output for name in OUTPUT_FIRST},
+        "log_sigmoid_backward.default": _log_sigmoid,
         **{f"{name}.default": _softmax for name in SOFTMAX},
         **{f"{name}.default": _like_input for name in LIKE_INPUT},
         "convolution_backward.default": _convolution,

@@ -19,10 +19,6 @@ from torch.nn.functional import softmax
 
 from zoo.models._init import XavierLinear
 
-MASKED = -1e6
-"""Score of a key that must get no share; finite, so that a query with no valid key gets equal
-shares and not NaN."""
-
 
 def valid_mask(valid_lens: Tensor, keys: int) -> Tensor:
     """Which keys are within their example's valid length.
@@ -41,6 +37,9 @@ def valid_mask(valid_lens: Tensor, keys: int) -> Tensor:
 def masked_softmax(scores: Tensor, valid_lens: Tensor | None = None) -> Tensor:
     """Softmax over keys, with no share for keys behind the valid length.
 
+    A hidden key has the lowest score that its dtype has. That is finite, so that a query with no
+    valid key gets equal shares and not NaN.
+
     Args:
         scores: (B, Q, K).
         valid_lens: (B,) or (B, Q); None where all keys count.
@@ -54,7 +53,8 @@ def masked_softmax(scores: Tensor, valid_lens: Tensor | None = None) -> Tensor:
     """
     if valid_lens is None:
         return softmax(scores, dim=-1)
-    return softmax(scores.masked_fill(~valid_mask(valid_lens, scores.shape[-1]), MASKED), dim=-1)
+    hidden = ~valid_mask(valid_lens, scores.shape[-1])  # (B, 1 or Q, K)
+    return softmax(scores.masked_fill(hidden, torch.finfo(scores.dtype).min), dim=-1)
 
 
 class DotProductAttention(nn.Module):

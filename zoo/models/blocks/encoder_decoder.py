@@ -29,6 +29,9 @@ class Decoder(nn.Module):
         Args:
             encoded: What the encoder returned.
             src_valid_len: Lengths of the source sequences, (B,).
+
+        Returns:
+            Tensors whose dim 0 is the batch, in tuples, lists or None where there is none.
         """
         raise NotImplementedError
 

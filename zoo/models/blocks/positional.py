@@ -42,7 +42,21 @@ class PositionalEncoding(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.register_buffer("P", sinusoids(max_len, num_hiddens), persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:  # (B, T, N)
-        """(B, T, N) -> (B, T, N)."""
-        y: Tensor = self.dropout(x + self.P[: x.shape[1]])
+    def forward(self, x: Tensor, before: int = 0) -> Tensor:
+        """Add the encodings.
+
+        Args:
+            x: (B, T, N), tokens that stand behind `before` others.
+            before: Position of the first of them.
+
+        Returns:
+            (B, T, N).
+
+        Raises:
+            ValueError: The last position has no encoding.
+        """
+        after, longest = before + x.shape[1], self.P.shape[0]
+        if after > longest:
+            raise ValueError(f"{after} tokens are more than the {longest} that have a position")
+        y: Tensor = self.dropout(x + self.P[before:after])  # (B, T, N)
         return y

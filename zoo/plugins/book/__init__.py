@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from zoo.plugins.book import (
     applications,
     attention,
+    building,
     convolutional,
     deeper,
     embeddings,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from zoo.catalog.card import ModelCard
 
 CARDS: tuple[ModelCard, ...] = (
+    *building.CARDS,
     *convolutional.CARDS,
     *deeper.CARDS,
     *vision.CARDS,
