@@ -168,18 +168,15 @@ class _Job:
         _budgets(under or {})
 
     def run(self, hint: Mapping[str, int]) -> Formulas:
-        """The formulas near a hint; fitted in a dim that the model counts up to."""
+        """The formulas near a hint; fitted in dims that the model counts up to."""
         from zoo.analysis.formula import checked
         from zoo.analysis.tracer.symbolic import Numbers
-        from zoo.analysis.unrolled import fitted
+        from zoo.analysis.unrolled import unrolled
 
         found = self._once(hint)
         if found.trace.failure is not None:
             return self._explained(found, hint)
-        names = found.counted & set(found.closed)
-        if len(names) == 1:
-            (name,) = names
-            found = fitted(name, found, lambda number: self._once({**hint, name: number}))
+        found = unrolled(found, self._once)
         self._fill(Numbers(hint))
         return checked(found, self.subject.trace(hints=self.said, **self.options))
 
