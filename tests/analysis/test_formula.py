@@ -37,6 +37,7 @@ MODELS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "up-down": (models.UpDown, ("B,3,H,W",)),
     "pools": (models.Pools, ("B,4,H,W",)),
     "bag": (models.Bag, ("B,T:int64",)),
+    "one-hot": (models.OneHot, ("B,T:int64", "B:int64")),
     "lstm": (lambda: models.Recurrent(nn.LSTM, bidirectional=True, num_layers=2), ("B,T,8",)),
     "gru": (lambda: models.Recurrent(nn.GRU), ("B,T,8",)),
     "rnn": (lambda: models.Recurrent(nn.RNN), ("B,T,8",)),
@@ -167,6 +168,7 @@ def test_rows_add_up_to_the_totals() -> None:
         ("branch", ["B >= 1", "T >= 65"]),
         ("flat", ["B >= 1", "W = 28"]),
         ("gru", ["B >= 2", "T >= 5"]),
+        ("one-hot", ["B >= 2", "T >= 2"]),
     ],
 )
 def test_the_range_says_where_the_model_goes_another_way(name: str, holds: list[str]) -> None:

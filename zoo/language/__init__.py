@@ -6,11 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 _HOME: dict[str, str] = {
+    "AddK": "zoo.language.ngrams",
     "Batches": "zoo.language.batches",
     "BytePairs": "zoo.language.byte_pairs",
     "Candidate": "zoo.language.search",
     "HuffmanTree": "zoo.language.huffman_tree",
+    "KneserNey": "zoo.language.ngrams",
+    "Laplace": "zoo.language.ngrams",
     "MaskedTokens": "zoo.language.masking",
+    "NGramModel": "zoo.language.ngrams",
     "Pairs": "zoo.language.pairs",
     "PretrainingBatch": "zoo.language.masking",
     "SentencePair": "zoo.language.masking",
@@ -23,6 +27,8 @@ _HOME: dict[str, str] = {
     "clean": "zoo.language.tokens",
     "cooccurrences": "zoo.language.cooccurrence",
     "corpus_bleu": "zoo.language.overlap",
+    "detach": "zoo.language.generation",
+    "generate": "zoo.language.generation",
     "get_tokens_and_segments": "zoo.language.masking",
     "greedy_search": "zoo.language.search",
     "huffman": "zoo.language.huffman_tree",
@@ -32,11 +38,15 @@ _HOME: dict[str, str] = {
     "negatives": "zoo.language.skip_gram_data",
     "noise_weights": "zoo.language.skip_gram_data",
     "pad_texts": "zoo.language.padding",
+    "perplexity": "zoo.language.likelihood",
+    "perplexity_of_scores": "zoo.language.likelihood",
     "pretraining_batch": "zoo.language.masking",
+    "random_batches": "zoo.language.corpus_batches",
     "read_pairs": "zoo.language.pairs",
     "rereading": "zoo.language.search",
     "select_rows": "zoo.language.search",
     "sentence_pairs": "zoo.language.masking",
+    "sequential_batches": "zoo.language.corpus_batches",
     "skip_gram_batch": "zoo.language.skip_gram_data",
     "subsample": "zoo.language.skip_gram_data",
     "subword_ids": "zoo.language.subword",
@@ -46,13 +56,17 @@ _HOME: dict[str, str] = {
     "train_byte_pairs_on_bytes": "zoo.language.byte_pairs",
     "translate": "zoo.language.translation",
     "truncate_pad": "zoo.language.padding",
+    "windows": "zoo.language.corpus_batches",
 }
 
 if TYPE_CHECKING:
     from zoo.language.batches import Batches
     from zoo.language.byte_pairs import BytePairs, train_byte_pairs, train_byte_pairs_on_bytes
     from zoo.language.cooccurrence import cooccurrences
+    from zoo.language.corpus_batches import random_batches, sequential_batches, windows
+    from zoo.language.generation import detach, generate
     from zoo.language.huffman_tree import HuffmanTree, huffman
+    from zoo.language.likelihood import perplexity, perplexity_of_scores
     from zoo.language.masking import (
         MaskedTokens,
         PretrainingBatch,
@@ -62,6 +76,7 @@ if TYPE_CHECKING:
         pretraining_batch,
         sentence_pairs,
     )
+    from zoo.language.ngrams import AddK, KneserNey, Laplace, NGramModel
     from zoo.language.overlap import bleu, corpus_bleu
     from zoo.language.padding import pad_texts, truncate_pad
     from zoo.language.pairs import Pairs, build_pairs, read_pairs
@@ -81,11 +96,15 @@ if TYPE_CHECKING:
     from zoo.language.vocabulary import Vocabulary
 
 __all__ = [
+    "AddK",
     "Batches",
     "BytePairs",
     "Candidate",
     "HuffmanTree",
+    "KneserNey",
+    "Laplace",
     "MaskedTokens",
+    "NGramModel",
     "Pairs",
     "PretrainingBatch",
     "SentencePair",
@@ -98,6 +117,8 @@ __all__ = [
     "clean",
     "cooccurrences",
     "corpus_bleu",
+    "detach",
+    "generate",
     "get_tokens_and_segments",
     "greedy_search",
     "huffman",
@@ -107,11 +128,15 @@ __all__ = [
     "negatives",
     "noise_weights",
     "pad_texts",
+    "perplexity",
+    "perplexity_of_scores",
     "pretraining_batch",
+    "random_batches",
     "read_pairs",
     "rereading",
     "select_rows",
     "sentence_pairs",
+    "sequential_batches",
     "skip_gram_batch",
     "subsample",
     "subword_ids",
@@ -121,6 +146,7 @@ __all__ = [
     "train_byte_pairs_on_bytes",
     "translate",
     "truncate_pad",
+    "windows",
 ]
 
 

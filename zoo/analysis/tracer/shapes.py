@@ -539,6 +539,21 @@ def _roll(tensor: Tensor, shifts: Any, dims: Any = ()) -> Any:
     return new(tensor, *tensor.shape)
 
 
+def _flip(tensor: Tensor, dims: Sequence[int]) -> Any:
+    rank = tensor.dim()
+    there = all(-rank <= dim < rank for dim in dims)
+    return like(tensor) if there and len(set(dims)) == len(dims) else NotImplemented
+
+
+def _scatter_in_place(tensor: Tensor, dim: int, index: Tensor, _: Any, **options: Any) -> Any:
+    rank = tensor.dim()
+    if options or index.dtype != torch.int64 or index.dim() != rank or not -rank <= dim < rank:
+        return NotImplemented
+    others = [n for n in range(rank) if n != dim % rank]
+    fits = all(index.shape[n] <= tensor.shape[n] for n in others)
+    return tensor if fits else NotImplemented
+
+
 def _embedding(weight: Tensor, indices: Tensor, *_: Any, **__: Any) -> Any:
     if weight.dim() != 2 or indices.dtype not in (torch.int64, torch.int32):
         return NotImplemented
@@ -618,6 +633,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "mean.dim": _mean,
         "sum.dim_IntList": _sum_over,
         "roll.default": _roll,
+        "scatter_.value": _scatter_in_place,
+        "flip.default": _flip,
         "embedding.default": _embedding,
     }
 )

@@ -43,7 +43,7 @@ def _llama1(*sizes: int) -> Settings:
     """Width, MLP, layers and heads; each head has keys of its own."""
     return {
         "model_type": "llama",
-        **_sizes(32000, *sizes, sizes[-1]),
+        **dims(32000, *sizes, sizes[-1]),
         "rms_norm_eps": 1e-6,
         "max_position_embeddings": 2048,
         "torch_dtype": "float16",
