@@ -99,6 +99,7 @@ def fitted(
         return found
     holds = _common(name, found.holds.hint, [one.holds for one in runs.values()])
     peak_holds = _common(name, found.holds.hint, [one.peak_holds for one in runs.values()])
+    peak_holds.high[name] = max(numbers)  # a level that leads only further out was not seen
     totals["peak_bytes"] = fit.peak([one.totals["peak_bytes"] for one in runs.values()], peak_holds)
     inputs = tuple(
         replace(one, spec=replace(one.spec, shape=tuple(shape)))

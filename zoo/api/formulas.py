@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from zoo.analysis.inputs import OpenWord
     from zoo.analysis.tracer.symbolic import Numbers, Session
 
+FAR = 1_000
+"""From here on a model that counts is not run at a larger number to see more of its peak."""
 PIECES = 12
 """Ranges that a budget is looked for in, one after the other."""
 LEAST_BATCH = 2
@@ -252,8 +254,12 @@ class _Job:
                 found = self.run({**at, name: below})
             else:
                 best, top = answer, None if answer == LARGEST else answer
-                more = {**at, name: answer + 1}
-                if top is None or next(holds.broken(more), None) is None:
+                counted = name in found.fitted
+                more = {**at, name: 2 * answer if counted else answer + 1}
+                if top is None or next(holds.broken({**at, name: answer + 1}), None) is None:
+                    break
+                if counted and answer >= FAR:
+                    short = f"the model counts up to {name}, which was not done beyond {top}"
                     break
                 found = self.run(more)
             if found.trace.failure is not None:
