@@ -172,7 +172,7 @@ def test_rows_add_up_to_the_totals() -> None:
     ],
 )
 def test_the_range_says_where_the_model_goes_another_way(name: str, holds: list[str]) -> None:
-    report = zoo.formula(built(name), *MODELS[name][1], hints=HINTS[name])
+    report = zoo.formula(built(name), *MODELS[name][1], hints=HINTS.get(name))
     assert report.totals["holds"] == holds
 
 
