@@ -321,6 +321,20 @@ def test_padding_adds_and_takes_away(pads: list[int]) -> None:
     assert (mine.shape, mine.stride()) == (theirs.shape, theirs.stride())
 
 
+@pytest.mark.parametrize("rank", [2, 3])
+def test_adaptive_max_pooling(rank: int) -> None:
+    real = torch.ones(2, 3, *(4, 5, 6)[:rank])
+    for size in ([1] * rank, [2, 3, 5][:rank]):
+        mine = RULES[f"adaptive_max_pool{rank}d.default"](blanked(real), size)
+        theirs = kernel(f"adaptive_max_pool{rank}d.default")(real, size)
+        for one, other in zip(mine, theirs, strict=True):
+            assert (one.shape, one.stride(), one.dtype) == (
+                other.shape,
+                other.stride(),
+                other.dtype,
+            )
+
+
 @pytest.mark.parametrize("shapes", [((4, 1), (3,)), ((3,), ()), ((), (3,)), ((2, 3), (2, 3))])
 @pytest.mark.parametrize("kinds", [(torch.int64, torch.float32), (torch.bfloat16, torch.float32)])
 def test_operands_of_two_dtypes(shapes: Any, kinds: Any) -> None:

@@ -474,6 +474,14 @@ def _grouped_mm(
     return NotImplemented
 
 
+def adaptive_max(tensor: Tensor, size: Sequence[Any]) -> tuple[Tensor, Tensor]:
+    """Blanks of the largest elements, of a size that is asked for, and of where they are."""
+    shape = (*tensor.shape[: -len(size)], *size)
+    kinds = (tensor.dtype, torch.int64)
+    found, places = (torch.empty(shape, dtype=kind, device=META) for kind in kinds)
+    return found, places
+
+
 def padded(tensor: Tensor, pads: Sequence[Any], *_: Any) -> Tensor:
     """A blank with dims that are longer, or shorter, at both ends; of the last dim first."""
     size = list(tensor.shape)
@@ -482,6 +490,10 @@ def padded(tensor: Tensor, pads: Sequence[Any], *_: Any) -> Tensor:
         if size[-1 - at] < 0:
             raise RuntimeError(f"padding by {list(pads)} leaves nothing")
     return torch.empty(size, dtype=tensor.dtype, device=META)
+
+
+def _adaptive_max(tensor: Tensor, size: Sequence[int]) -> Any:
+    return adaptive_max(tensor, size) if tensor.is_contiguous() else NotImplemented
 
 
 def _pad(tensor: Tensor, pads: Sequence[int], *_: Any) -> Any:
@@ -645,6 +657,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "_adaptive_avg_pool2d.default": _adaptive_avg_pool,
         "_grouped_mm.default": _grouped_mm,
         "constant_pad_nd.default": _pad,
+        "adaptive_max_pool2d.default": _adaptive_max,
+        "adaptive_max_pool3d.default": _adaptive_max,
         "cat.default": _cat,
         "mean.dim": _mean,
         "sum.dim_IntList": _sum_over,

@@ -31,7 +31,8 @@ OUTPUT_FIRST = ("threshold_backward", "leaky_relu_backward")
 """Those of `LIKE_GRADIENT` whose result is laid out as the other operand, not as the gradient."""
 LIKE_INPUT = (
     "max_pool2d_with_indices_backward avg_pool2d_backward _adaptive_avg_pool2d_backward "
-    "_adaptive_avg_pool3d_backward avg_pool3d_backward"
+    "_adaptive_avg_pool3d_backward avg_pool3d_backward adaptive_max_pool2d_backward "
+    "adaptive_max_pool3d_backward"
 ).split()
 """The gradient has the shape of the second operand, the input."""
 IN_PLACE = (

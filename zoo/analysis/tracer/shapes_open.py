@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from zoo.analysis.tracer.blank import META
-from zoo.analysis.tracer.shapes import like, padded
+from zoo.analysis.tracer.shapes import adaptive_max, like, padded
 from zoo.analysis.tracer.symbolic import closed
 
 Dims = Sequence[Any]
@@ -275,13 +275,6 @@ def _upsample(tensor: Tensor, size: Dims, *_: Any) -> Tensor:
     return torch.empty(shape, dtype=tensor.dtype, device=META)
 
 
-def _adaptive_max(tensor: Tensor, size: Dims) -> tuple[Tensor, Tensor]:
-    shape = (*tensor.shape[: -len(size)], *size)
-    kinds = (tensor.dtype, torch.int64)
-    found, places = (torch.empty(shape, dtype=kind, device=META) for kind in kinds)
-    return found, places
-
-
 def _adaptive_average(tensor: Tensor, size: Dims) -> Tensor:
     return torch.empty((*tensor.shape[: -len(size)], *size), dtype=tensor.dtype, device=META)
 
@@ -363,8 +356,8 @@ RULES: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "cumsum.default": _running,
         "cumprod.default": _running,
         "pixel_shuffle.default": _pixel_shuffle,
-        "adaptive_max_pool2d.default": _adaptive_max,
-        "adaptive_max_pool3d.default": _adaptive_max,
+        "adaptive_max_pool2d.default": adaptive_max,
+        "adaptive_max_pool3d.default": adaptive_max,
         "_adaptive_avg_pool2d.default": _adaptive_average,
         "_adaptive_avg_pool3d.default": _adaptive_average,
         "native_group_norm.default": _group_norm,
