@@ -27,17 +27,18 @@ i + D/2 of a head, as these are stored; the paper pairs 2i and 2i + 1. Switches 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention, silu
 
-from zoo.models.llama_config import TINY, LlamaConfig, read, signature
+from zoo.models._config import signature
+from zoo.models.llama_config import TINY, LlamaConfig, read
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Mapping
+    from zoo.models._config import Config
 
 STD = 0.02
 """Standard deviation of the weights at the start."""
@@ -182,20 +183,30 @@ class MLP(nn.Module):
         return out
 
 
+FeedForward = Callable[[int, LlamaConfig, torch.dtype], nn.Module]
+"""Makes what stands where a block's MLP does, from the block's number and the settings."""
+
+
+def plain(number: int, config: LlamaConfig, dtype: torch.dtype) -> MLP:  # noqa: ARG001
+    """The MLP of every block."""
+    return MLP(config, dtype)
+
+
 class Block(nn.Module):
     """Attention and MLP, each added to its input and given it normalised. (B, T, C) -> (B, T, C).
 
     Args:
         config: Settings.
         dtype: Of the weights.
+        mlp: What stands where the MLP does.
     """
 
-    def __init__(self, config: LlamaConfig, dtype: torch.dtype) -> None:
+    def __init__(self, config: LlamaConfig, dtype: torch.dtype, mlp: nn.Module) -> None:
         super().__init__()
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps, dtype)
         self.self_attn = Attention(config, dtype)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps, dtype)
-        self.mlp = MLP(config, dtype)
+        self.mlp = mlp
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
         """(B, T, C), angles (T, D), mask (T, T) or None -> (B, T, C)."""
@@ -210,14 +221,21 @@ class Decoder(nn.Module):
     Args:
         config: Settings.
         dtype: Of the weights.
+        feed_forward: What stands where the MLP of each block does; None: `MLP`.
     """
 
-    def __init__(self, config: LlamaConfig, dtype: torch.dtype) -> None:
+    def __init__(
+        self, config: LlamaConfig, dtype: torch.dtype, feed_forward: FeedForward | None = None
+    ) -> None:
         super().__init__()
         self.config = config
+        make = feed_forward or plain
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size, dtype=dtype)
         nn.init.normal_(self.embed_tokens.weight, std=STD)
-        self.layers = nn.ModuleList(Block(config, dtype) for _ in range(config.num_hidden_layers))
+        self.layers = nn.ModuleList(
+            Block(config, dtype, make(number, config, dtype))
+            for number in range(config.num_hidden_layers)
+        )
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps, dtype)
 
     def forward(self, input_ids: Tensor) -> Tensor:  # (B, T)
@@ -243,13 +261,14 @@ class Llama(nn.Module):
 
     Args:
         config: Settings.
+        feed_forward: What stands where the MLP of each block does; None: `MLP`.
     """
 
-    def __init__(self, config: LlamaConfig) -> None:
+    def __init__(self, config: LlamaConfig, feed_forward: FeedForward | None = None) -> None:
         super().__init__()
         dtype: torch.dtype = getattr(torch, config.torch_dtype or "float32")
         self.config = config
-        self.model = Decoder(config, dtype)
+        self.model = Decoder(config, dtype, feed_forward)
         self.lm_head = Linear(config.hidden_size, config.vocab_size, bias=False, dtype=dtype)
         if config.tie_word_embeddings:
             self.lm_head.weight = self.model.embed_tokens.weight
@@ -260,9 +279,7 @@ class Llama(nn.Module):
         return logits
 
 
-def llama(
-    config: str | os.PathLike[str] | Mapping[str, object] | None = TINY, **settings: Any
-) -> Llama:
+def llama(config: Config = TINY, **settings: Any) -> Llama:
     """A decoder from a Hugging Face config.json.
 
     Args:
@@ -275,4 +292,4 @@ def llama(
     return Llama(read(config, settings))
 
 
-llama.__signature__ = signature()  # type: ignore[attr-defined]  # each setting by its name
+llama.__signature__ = signature(LlamaConfig, TINY)  # type: ignore[attr-defined]  # each setting by its name

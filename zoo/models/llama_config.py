@@ -15,13 +15,22 @@ The classes are those of transformers 5.23.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from inspect import Parameter, Signature
-from pathlib import Path
 from typing import Any
+
+from zoo.models._config import (
+    DTYPES,
+    Config,
+    check_counts,
+    check_kind,
+    check_needed,
+    check_types,
+    load,
+    refuse,
+    renamed,
+    short,
+)
 
 TINY: dict[str, object] = {
     "vocab_size": 256,
@@ -32,8 +41,6 @@ TINY: dict[str, object] = {
     "num_key_value_heads": 2,
 }
 """A decoder that runs in a blink."""
-
-DTYPES = ("float32", "bfloat16", "float16", "float64")
 
 ROPE_NEEDS: Mapping[str, tuple[str, ...]] = {
     "default": (),
@@ -197,12 +204,8 @@ class LlamaConfig:
         return self.sliding_window if layer >= self.max_window_layers else None
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            _check_type(field.name, str(field.type), getattr(self, field.name))
-        for name in (*NEEDED, "num_key_value_heads", "head_dim", "sliding_window"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} is {value}; it wants a whole number from 1 up")
+        check_types(self)
+        check_counts(self, (*NEEDED, "num_key_value_heads", "head_dim", "sliding_window"))
         self._check_heads()
         self._check_rope()
         if self.hidden_act not in ("silu", "swish"):
@@ -251,25 +254,7 @@ class LlamaConfig:
                 raise ValueError(f"layer_types has {one!r}; it knows full and sliding attention")
 
 
-def _check_type(name: str, wanted: str, value: object) -> None:
-    kind, _, null = wanted.partition(" | ")
-    if value is None and null:
-        return
-    known: dict[str, tuple[type, ...]] = {
-        "int": (int,),
-        "float": (int, float),
-        "bool": (bool,),
-        "str": (str,),
-        "dict[str, object]": (dict,),
-        "list[str]": (list, tuple),
-    }
-    if type(value) not in known[kind]:
-        raise ValueError(f"{name} is {_short(value)}; it wants {wanted.replace('None', 'null')}")
-
-
-def read(
-    config: str | os.PathLike[str] | Mapping[str, object] | None, given: Mapping[str, object]
-) -> LlamaConfig:
+def read(config: Config, given: Mapping[str, object]) -> LlamaConfig:
     """Settings of a config.json.
 
     Args:
@@ -284,65 +269,33 @@ def read(
         ValueError: It is not there, is not JSON, lacks a setting, or describes another
             architecture.
     """
-    if config is None:
-        found: Mapping[str, object] = {}
-    else:
-        found = config if isinstance(config, Mapping) else _load(config)
-    inner = found.get("config")
-    found = _plain(inner if isinstance(inner, Mapping) and "hidden_size" not in found else found)
+    found = _plain(load(config))
     kind = _refuse(found)
     settings = {**CLASSES.get(kind, {}), **found, **_plain(given)}
-    for name in NEEDED if kind in ("", "llama") else (*NEEDED, "num_key_value_heads"):
-        if name not in settings:
-            raise ValueError(f"the setting {name} is missing")
+    shared = () if kind in ("", "llama") else ("num_key_value_heads",)
+    check_needed(settings, (*NEEDED, *shared))
     known = {field.name for field in fields(LlamaConfig)}
     return LlamaConfig(**{name: value for name, value in settings.items() if name in known})  # type: ignore[arg-type]  # checked there
 
 
-def _load(path: str | os.PathLike[str]) -> Mapping[str, object]:
-    file = Path(path).expanduser()
-    if file.is_dir():
-        file /= "config.json"
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"config {path} cannot be read ({error.strerror})") from None
-    except ValueError:
-        raise ValueError(f"config {path} is not JSON") from None
-    if not isinstance(found, dict):
-        raise ValueError(  # noqa: TRY004 - whatever is wrong with a config is one error
-            f"config {path} holds a {type(found).__name__}, not settings by name"
-        )
-    return found
-
-
 def _refuse(found: Mapping[str, object]) -> str:
     """The `model_type`, or ""; ValueError where a config describes another model."""
-    kind = found.get("model_type") or ""
-    if kind not in ("", *CLASSES):
-        raise ValueError(f"model_type is {kind!r}; known: {', '.join(CLASSES)}")
+    kind = check_kind(found, CLASSES)
     classes = found.get("architectures")
     for name in classes if isinstance(classes, list | tuple) else ():
         if not str(name).endswith("ForCausalLM"):
             raise ValueError(f"architectures has {name}; only models for causal LM are known")
-    odd = {key: text for key, text in REFUSED.items() if found.get(key)}
-    odd |= {key: text for key, text in REFUSED_BUT_ONE.items() if found.get(key) not in (None, 1)}
-    for key, meaning in odd.items():
-        raise ValueError(f"{key} is {_short(found[key])}: {meaning}, which is not known here")
+    refuse(found, REFUSED)
+    refuse(found, REFUSED_BUT_ONE, unless=(None, 1))
     for key, kinds in SWITCHES.items():
         if kind and kind not in kinds and found.get(key):
-            raise ValueError(f"{key} is {_short(found[key])}, which a {kind} does not have")
-    return str(kind)
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+            raise ValueError(f"{key} is {short(found[key])}, which a {kind} does not have")
+    return kind
 
 
 def _plain(found: Mapping[str, object]) -> dict[str, object]:
     """Settings under one name each: `rope_parameters` of transformers 5 are taken apart."""
-    plain = {ALIASES.get(name, name): value for name, value in found.items()}
+    plain = renamed(found, ALIASES)
     if "rope_parameters" in plain:
         plain["rope_scaling"] = plain.pop("rope_parameters")
     scaling = plain.get("rope_scaling")
@@ -352,18 +305,4 @@ def _plain(found: Mapping[str, object]) -> dict[str, object]:
         beside = {"rope_theta", "partial_rotary_factor"} & set(scaling)
         plain.update({name: scaling[name] for name in beside})
         plain["rope_scaling"] = {k: v for k, v in scaling.items() if k not in beside}
-    if plain.get("torch_dtype") is not None:
-        plain["torch_dtype"] = str(plain["torch_dtype"]).removeprefix("torch.")
     return plain
-
-
-def signature() -> Signature:
-    """What a factory takes that is called with a config and, beside it, with settings by name."""
-    wanted = str | os.PathLike[str] | dict[str, object] | None
-    kind = Parameter.POSITIONAL_OR_KEYWORD
-    config = Parameter("config", kind, default=TINY, annotation=wanted)
-    settings = [
-        Parameter(field.name, Parameter.KEYWORD_ONLY, default=None, annotation=field.type)
-        for field in fields(LlamaConfig)
-    ]
-    return Signature([config, *settings])

@@ -26,7 +26,7 @@ SMOLLM = "Ben Allal, Lozhkov, Bakouch, von Werra and Wolf, SmolLM - blazingly fa
 Settings = dict[str, Any]
 
 
-def _sizes(*sizes: int) -> Settings:
+def dims(*numbers: int) -> Settings:
     """Vocabulary, width, MLP, layers, heads and key heads."""
     names = (
         "vocab_size",
@@ -36,13 +36,13 @@ def _sizes(*sizes: int) -> Settings:
         "num_attention_heads",
         "num_key_value_heads",
     )
-    return dict(zip(names, sizes, strict=True))
+    return dict(zip(names, numbers, strict=True))
 
 
 def _llama2(*sizes: int) -> Settings:
     return {
         "model_type": "llama",
-        **_sizes(32000, *sizes),
+        **dims(32000, *sizes),
         "rms_norm_eps": 1e-5,
         "max_position_embeddings": 4096,
         "torch_dtype": "float16",
@@ -60,7 +60,7 @@ def _llama3(*sizes: int, factor: float | None = None, **more: Any) -> Settings:
     }
     return {
         "model_type": "llama",
-        **_sizes(128256, *sizes),
+        **dims(128256, *sizes),
         "rms_norm_eps": 1e-5,
         "rope_theta": 500000.0,
         "rope_scaling": scaling if factor else None,
@@ -73,7 +73,7 @@ def _llama3(*sizes: int, factor: float | None = None, **more: Any) -> Settings:
 def _qwen(kind: str, *sizes: int, **more: Any) -> Settings:
     return {
         "model_type": kind,
-        **_sizes(*sizes),
+        **dims(*sizes),
         "rms_norm_eps": 1e-6,
         "rope_theta": 1000000.0,
         "max_position_embeddings": 32768 if kind == "qwen2" else 40960,
@@ -85,7 +85,7 @@ def _qwen(kind: str, *sizes: int, **more: Any) -> Settings:
 _TIED = {"tie_word_embeddings": True}
 _SMOLLM = {
     "model_type": "llama",
-    **_sizes(49152, 576, 1536, 30, 9, 3),
+    **dims(49152, 576, 1536, 30, 9, 3),
     "rms_norm_eps": 1e-5,
     "max_position_embeddings": 2048,
     "torch_dtype": "bfloat16",
@@ -93,7 +93,7 @@ _SMOLLM = {
 }
 _MISTRAL = {
     "model_type": "mistral",
-    **_sizes(32000, 4096, 14336, 32, 32, 8),
+    **dims(32000, 4096, 14336, 32, 32, 8),
     "rms_norm_eps": 1e-5,
     "sliding_window": 4096,
     "max_position_embeddings": 32768,
