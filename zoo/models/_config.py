@@ -16,6 +16,8 @@ from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
 
+from zoo.models._sizes import at_least_one
+
 Config = str | os.PathLike[str] | Mapping[str, object] | None
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
@@ -104,10 +106,7 @@ def check_counts(settings: object, names: Iterable[str]) -> None:
     Raises:
         ValueError: One is less than 1.
     """
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and value < 1:
-            raise ValueError(f"{name} is {value}; it wants a whole number from 1 up")
+    at_least_one(**{name: getattr(settings, name) for name in names})
 
 
 def check_shares(settings: object, names: Iterable[str]) -> None:
