@@ -130,6 +130,15 @@ class Bag(nn.Module):
         return self.out(self.bag(ids))
 
 
+class OneHot(nn.Module):
+    """One-hot vectors of tokens, and none for tokens behind a length."""
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Any:
+        given = fn.one_hot(ids.T, 7).to(torch.float32)
+        steps = torch.arange(ids.shape[1], device=ids.device)
+        return given.masked_fill((steps[:, None] >= lengths)[:, :, None], 0)
+
+
 class Recurrent(nn.Module):
     """A recurrent layer and the last step's output."""
 

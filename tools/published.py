@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import dataclass
+from functools import cache
 from math import log10
 from pathlib import Path
 
@@ -84,12 +85,17 @@ def rows() -> list[Row]:
 
 def ours(row: Row) -> int:
     """zoo's figure, exact."""
-    settings = json.loads(row.arguments) if row.arguments else {}
-    words = [word.strip() for word in row.input.split(";")] if row.input else []
-    report = zoo.summary(row.model, *words, arguments=settings)
+    return totals(row.model, row.arguments, row.input)[row.figure]
+
+
+@cache
+def totals(model: str, arguments: str, given: str) -> dict[str, int]:
+    """zoo's figures of a model, from one run."""
+    words = [word.strip() for word in given.split(";")] if given else []
+    report = zoo.summary(model, *words, arguments=json.loads(arguments or "{}"))
     if report.failure or report.totals["uncounted"]:
-        raise SystemExit(f"{row.named}: the run failed, or an operator has no formula")
-    return int(report.totals[row.figure])
+        raise SystemExit(f"{model}: the run failed, or an operator has no formula")
+    return {figure: int(report.totals[figure]) for figure in FIGURES}
 
 
 def line(row: Row) -> str:

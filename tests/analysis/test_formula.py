@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import zoo
 from tests import models_open as models
@@ -37,6 +37,7 @@ MODELS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "up-down": (models.UpDown, ("B,3,H,W",)),
     "pools": (models.Pools, ("B,4,H,W",)),
     "bag": (models.Bag, ("B,T:int64",)),
+    "one-hot": (models.OneHot, ("B,T:int64", "B:int64")),
     "lstm": (lambda: models.Recurrent(nn.LSTM, bidirectional=True, num_layers=2), ("B,T,8",)),
     "gru": (lambda: models.Recurrent(nn.GRU), ("B,T,8",)),
     "rnn": (lambda: models.Recurrent(nn.RNN), ("B,T,8",)),
@@ -167,10 +168,11 @@ def test_rows_add_up_to_the_totals() -> None:
         ("branch", ["B >= 1", "T >= 65"]),
         ("flat", ["B >= 1", "W = 28"]),
         ("gru", ["B >= 2", "T >= 5"]),
+        ("one-hot", ["B >= 2", "T >= 2"]),
     ],
 )
 def test_the_range_says_where_the_model_goes_another_way(name: str, holds: list[str]) -> None:
-    report = zoo.formula(built(name), *MODELS[name][1], hints=HINTS[name])
+    report = zoo.formula(built(name), *MODELS[name][1], hints=HINTS.get(name))
     assert report.totals["holds"] == holds
 
 
@@ -426,8 +428,9 @@ def test_a_causal_mask_leaves_the_length_open() -> None:
         lambda x, t: torch.where(x > 0, x, 0.0),
         lambda x, t: (x > 0).any(1),
         lambda x, t: torch.triu(x.cumsum(1)),
+        lambda x, t: torch.arange(t) < x.sum((1, 2))[:, None],
     ],
-    ids=["where", "any", "cumsum"],
+    ids=["where", "any", "cumsum", "lengths"],
 )
 def test_these_leave_dims_open(asked: Callable[[Any, Any], Any]) -> None:
     found = zoo.formula(_Sized(asked), "B,T,8")
@@ -435,6 +438,35 @@ def test_these_leave_dims_open(asked: Callable[[Any, Any], Any]) -> None:
     for length in (1, 300):
         seen = zoo.summary(_Sized(asked), (3, length, 8)).totals["activation_bytes"]
         assert found.evaluate(B=3, T=length)["activation_bytes"] == seen
+
+
+@pytest.mark.parametrize("hint", [5, 9, 17, 20])
+def test_formulas_are_fitted_near_any_hint(hint: int) -> None:
+    found = zoo.formula(nn.GRU(8, 8, batch_first=True), "2,T,8", hints={"T": hint})
+    assert found.totals["macs"] == f"{2 * 6 * 64}*T"
+    assert found.totals["hint"] == {"T": hint}
+
+
+class _Pairs(nn.Module):
+    """Two loops: one over each sequence, and a product of each pair of steps in the second."""
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        read = [step + 1 for step in x.unbind(1)[: int(x.shape[1])]]
+        total = y.sum() + read[-1].sum()
+        for step in y.unbind(1)[: int(y.shape[1])]:
+            total = total + (x @ step[:, :, None]).sum()
+        return total
+
+
+def test_formulas_in_two_dims_that_a_model_counts_up_to() -> None:
+    found = zoo.formula(_Pairs(), "B,S,8", "B,T,8", hints={"S": 6, "T": 11})
+    assert found.totals["macs"] == "8*B*S*T"
+    assert set(found.totals["fitted"]) == {"S", "T"}
+    for lengths in ({"S": 5, "T": 30}, {"S": 30, "T": 5}):
+        seen = zoo.summary(_Pairs(), (3, lengths["S"], 8), (3, lengths["T"], 8)).totals
+        figures = found.evaluate(B=3, **lengths)
+        for name in ("macs", "pointwise_flops", "activation_bytes"):
+            assert figures[name] == seen[name]
 
 
 def test_comparing_with_the_largest_int_says_nothing_of_a_range() -> None:

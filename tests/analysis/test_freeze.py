@@ -21,7 +21,7 @@ from tests.fingerprint import fingerprint
 from tests.real_step import real_step, sum_of_outputs
 from tests.strategies import WIDTH, models
 from zoo.analysis import steptime
-from zoo.analysis.freeze import freeze, prefix
+from zoo.analysis.freeze import DEPTHS, freeze, prefix, spread
 from zoo.analysis.freezing import Model, Plan
 from zoo.analysis.steptime import effort, step_effort
 from zoo.errors import NothingToTrain, StepError, ZooError
@@ -676,3 +676,25 @@ def test_blocks_that_the_system_hands_out_anew_take_longer() -> None:
     assert steptime.time_of(large) - steptime.time_of(op) == pytest.approx(
         steptime.LARGE / steptime.FRESH
     )
+
+
+@given(st.integers(0, 300), st.integers(1, 60))
+def test_spread_takes_some_of_many_plans_and_the_last(number: int, most: int) -> None:
+    plans = [Plan(str(index)) for index in range(number)]
+    found = spread(plans, most)
+    taken = [int(one.name) for one in found]
+    assert len(found) == min(most, number)
+    assert taken[-1:] == list(range(number))[-1:]
+    gaps = [after - before - 1 for before, after in pairwise([-1, *taken])]
+    assert [one.skipped for one in found] == gaps
+    assert not gaps or max(gaps) - min(gaps) <= 1
+
+
+def test_very_many_depths_are_not_all_looked_at() -> None:
+    layers = DEPTHS + 9
+    deep = nn.Sequential(*(nn.Linear(4, 4) for _ in range(layers)))
+    report = zoo.freeze(deep, (2, 4))
+    assert len(report.rows) == 1 + DEPTHS
+    assert report.rows[-1]["plan"] == f"through {layers - 2}"
+    (note,) = [note.text for note in report.notes if note.code == "depths"]
+    assert note.startswith("8 depths between these are left out")

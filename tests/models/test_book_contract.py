@@ -34,14 +34,33 @@ SIDES = {
     "resnet:resnet101": 224,
     "resnet:resnet152": 224,
     "resnext:resnext50_32x4d": 224,
+    "resnext:resnext101_32x4d": 224,
+    "resnext:resnext101_64x4d": 224,
+    "resnext:resnext101_32x8d": 224,
     "densenet:densenet": 96,
     "densenet:densenet121": 224,
     "densenet:densenet169": 224,
+    "densenet:densenet161": 224,
     "densenet:densenet201": 224,
+    "densenet_cifar:densenet_cifar": 32,
+    "inception_bn:inception_bn": 224,
+    "inception_v3:inception_v3": 299,
+    "inception_v4:inception_v4": 299,
+    "inception_resnet:inception_resnet_v1": 299,
+    "inception_resnet:inception_resnet_v2": 299,
+    "anynet:anynet": 224,
+    "anynet:regnetx32": 96,
+    "regnet:regnet": 224,
+    "regnet:regnetx": 224,
+    "regnet:regnety": 224,
+    "resnet_cifar:resnet_cifar": 32,
+    "preresnet:preresnet": 32,
+    "batchnorm_scratch:batchnorm_scratch": 28,
 }
 
 SMALL = [place for place, side in SIDES.items() if side < 224]
-SMALL += ["nin:nin", "resnet:resnet50", "resnext:resnext50_32x4d"]
+SMALL += ["nin:nin", "resnet:resnet50", "resnext:resnext50_32x4d", "inception_v3:inception_v3"]
+SMALL += ["regnet:regnety"]
 
 
 def factory(place: str) -> Callable[..., nn.Module]:

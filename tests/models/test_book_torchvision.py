@@ -24,7 +24,10 @@ PUBLISHED: dict[Callable[[int], nn.Module], int] = {
     resnet.resnet101: 44549160,
     resnet.resnet152: 60192808,
     resnext.resnext50_32x4d: 25028904,
+    resnext.resnext101_64x4d: 83455272,
+    resnext.resnext101_32x8d: 88791336,
     densenet.densenet121: 7978856,
+    densenet.densenet161: 28681000,
     densenet.densenet169: 14149480,
     densenet.densenet201: 20013928,
 }

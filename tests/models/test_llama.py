@@ -30,6 +30,8 @@ CONFIGS = ORACLES / "hf_configs"
 FACTORY = "zoo.models.llama:llama"
 CATALOG = manager(entry_points=False, project=None, extra=[llms]).catalog()
 CARDS = {card.name: card for card in llms.CARDS}
+OURS = {card.name for card in llms.llama.CARDS}
+EARLIER = ("llama-7b", "llama-13b", "llama-33b", "llama-65b")
 
 
 def rows() -> list[dict[str, str]]:
@@ -89,9 +91,21 @@ def test_a_card_is_of_its_config(row: dict[str, str]) -> None:
     assert model.config.width == read(published(card.name), {}).width
 
 
+@pytest.mark.parametrize("name", EARLIER)
+def test_parameters_of_the_first_sizes(name: str) -> None:
+    """By hand from table 2 of the paper of 2023; those of 7B and 13B are Llama 2's."""
+    settings = CARDS[name].arguments["config"]
+    c, f, layers = (
+        settings[key] for key in ("hidden_size", "intermediate_size", "num_hidden_layers")
+    )
+    count = layers * (4 * c * c + 3 * c * f + 2 * c) + c + 2 * 32000 * c
+    assert size(skeleton(lambda: llama(settings))) == count
+    assert f" {count:,} parameters" in CARDS[name].summary
+
+
 def test_cards_are_sound_and_all_published_ones_are_held() -> None:
     assert [fault(card) for card in llms.CARDS] == [None] * len(llms.CARDS)
-    assert {"llama", *(row["model"] for row in rows())} == set(CARDS)
+    assert {"llama", *EARLIER, *(row["model"] for row in rows())} == OURS
 
 
 def test_the_plugin_is_one_of_zoo_s_own() -> None:
@@ -488,7 +502,7 @@ def test_key_heads_may_lack_where_the_class_has_a_default_that_fits() -> None:
         read({**config, "model_type": "mistral"}, {})
 
 
-OTHERS = sorted({path.stem for path in CONFIGS.glob("*.json")} - set(CARDS))
+OTHERS = sorted({path.stem for path in CONFIGS.glob("*.json")} - OURS)
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -13,7 +13,7 @@ epochs not at all: n epochs cost n steps less n - 1 prefixes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zoo.analysis.coverage import coverage, uncounted_notes
@@ -26,6 +26,8 @@ from zoo.errors import NothingToTrain, PlanError, StepError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+DEPTHS = 48
+"""Depths that are looked at unless a plan is asked for: each is a training step."""
 UNFILLED = frozenset("empty empty_like empty_strided new_empty new_empty_strided".split())
 """Operators whose result has no content yet."""
 COLUMNS = (
@@ -146,7 +148,7 @@ def planned(
         of: What `fraction` is a share of.
 
     Returns:
-        The plans; every depth where none was asked for.
+        The plans; where none was asked for every depth, or of very many `DEPTHS`.
 
     Raises:
         PlanError: Several were asked for, or one cannot be made.
@@ -168,8 +170,30 @@ def planned(
     elif fraction is not None:
         plans = (model.fraction(fraction, of),)
     else:
-        plans = model.depths()
+        plans = spread(model.depths(), DEPTHS)
     return (Plan("train everything"), *plans)
+
+
+def spread(plans: Sequence[Plan], most: int) -> tuple[Plan, ...]:
+    """Some of many plans, evenly apart, with the last of them.
+
+    Args:
+        plans: Plans, in order.
+        most: How many are taken at most.
+
+    Returns:
+        All plans, or `most` of them, each of which says how many before it were skipped.
+
+    Example:
+        >>> [(one.name, one.skipped) for one in spread([Plan(name) for name in "abcde"], 2)]
+        [('b', 1), ('e', 2)]
+    """
+    number = min(most, len(plans))
+    ends = [round((index + 1) * len(plans) / number) - 1 for index in range(number)]
+    return tuple(
+        replace(plans[end], skipped=end - before - 1)
+        for before, end in zip([-1, *ends], ends, strict=False)
+    )
 
 
 def freeze(steps: Sequence[tuple[Plan, Trace]], *, epochs: int = 10) -> Report:
@@ -195,6 +219,10 @@ def freeze(steps: Sequence[tuple[Plan, Trace]], *, epochs: int = 10) -> Report:
             "ratio and cached_ratio are those of a CPU's float32 kernels; look at macs_ratio too."
         )
         notes.append(Note("warning", "cpu-ratio", text))
+    skipped = sum(plan.skipped for plan, _ in steps)
+    if skipped:
+        text = f"{skipped} depths between these are left out; name one with --through."
+        notes.append(Note("info", "depths", text))
     notes.append(
         Note(
             "info",

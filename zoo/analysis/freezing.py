@@ -41,6 +41,8 @@ class Plan:
     """Paths of modules that are in evaluation mode."""
     boundary: int = -1
     """Index of the last operator of the prefix, in a forward pass; -1 where there is no prefix."""
+    skipped: int = 0
+    """Depths between the plan before it and this one, where some are left out."""
 
 
 class Model:

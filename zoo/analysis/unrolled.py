@@ -4,7 +4,8 @@ A loop over the steps of a sequence (`for t in range(x.shape[1])`, an RNN that t
 makes a number of that dim, and no one run tells what they would be at another. So it runs at
 several numbers, open in all other dims. Each coefficient is then a sequence of numbers; where its
 second differences do not change, it is a polynomial, which must give the runs' figures at all other
-numbers too. Levels of memory are lines through two runs that the other runs confirm.
+numbers too. Levels of memory are lines through two runs that the other runs confirm. Where it
+counts up to two dims, formulas in the second are fitted first, at each number of the first.
 """
 
 from __future__ import annotations
@@ -23,21 +24,63 @@ if TYPE_CHECKING:
 
 SEEN = (5, 6, 7, 9, 12, 17)
 """Numbers at which a model runs beside the hint; the first three make the polynomial."""
+FEWER = SEEN[:4]
+"""The same of each of two dims, since a model runs at all pairs of them."""
+MOST = 2
+"""Dims that formulas can be fitted in."""
 
 
-def fitted(name: str, found: Formulas, run: Callable[[int], Formulas]) -> Formulas:
+def unrolled(found: Formulas, once: Callable[[Mapping[str, int]], Formulas]) -> Formulas:
+    """Formulas in the dims that the model counts up to, where these are at most two.
+
+    Args:
+        found: The run at the hint.
+        once: Runs at other numbers.
+
+    Returns:
+        Formulas; `found` itself where the model counts up to no dim, or to more.
+    """
+    names = sorted(found.counted & set(found.closed))
+    if len(names) == 1:
+        return _fitted_in(names[0], found, once, SEEN)
+    if len(names) != MOST:
+        return found
+    first, second = names
+
+    def run(number: int) -> Formulas:
+        one = once({**found.holds.hint, first: number})
+        return _fitted_in(second, one, once, FEWER)
+
+    return fitted(first, _fitted_in(second, found, once, FEWER), run, FEWER)
+
+
+def _fitted_in(
+    name: str,
+    found: Formulas,
+    once: Callable[[Mapping[str, int]], Formulas],
+    seen: Sequence[int],
+) -> Formulas:
+    """Formulas in one dim more than those of a run, which is the same in the others."""
+    hint = found.holds.hint
+    return fitted(name, found, lambda number: once({**hint, name: number}), seen)
+
+
+def fitted(
+    name: str, found: Formulas, run: Callable[[int], Formulas], seen: Sequence[int] = SEEN
+) -> Formulas:
     """Formulas in a dim that the model counts up to.
 
     Args:
         name: The dim.
         found: The run at the hint, in which the dim is a number.
         run: Runs at another number of it.
+        seen: At which numbers it runs; the first three follow each other.
 
     Returns:
         Formulas in all dims; `found` itself where the runs follow none.
     """
     runs: dict[int, Formulas] = {}
-    for number in SEEN:
+    for number in seen:
         runs[number] = run(number)
         if runs[number].trace.failure is not None:
             return found
@@ -54,8 +97,9 @@ def fitted(name: str, found: Formulas, run: Callable[[int], Formulas]) -> Formul
     shapes = fit.value([[list(i.spec.shape) for i in r.trace.inputs] for r in runs.values()])
     if rows is None or shapes is None or None in totals.values():
         return found
-    holds = _common(name, [one.holds for one in runs.values()])
-    peak_holds = _common(name, [one.peak_holds for one in runs.values()])
+    holds = _common(name, found.holds.hint, [one.holds for one in runs.values()])
+    peak_holds = _common(name, found.holds.hint, [one.peak_holds for one in runs.values()])
+    peak_holds.high[name] = max(numbers)  # a level that leads only further out was not seen
     totals["peak_bytes"] = fit.peak([one.totals["peak_bytes"] for one in runs.values()], peak_holds)
     inputs = tuple(
         replace(one, spec=replace(one.spec, shape=tuple(shape)))
@@ -68,13 +112,13 @@ def fitted(name: str, found: Formulas, run: Callable[[int], Formulas]) -> Formul
         totals=totals,
         rows=tuple(rows),
         closed={one: line for one, line in found.closed.items() if one != name},
-        fitted={name: tuple(sorted(numbers))},
+        fitted={**found.fitted, name: tuple(sorted(numbers))},
     )
 
 
-def _common(name: str, ranges: Sequence[Range]) -> Range:
+def _common(name: str, hint: Mapping[str, int], ranges: Sequence[Range]) -> Range:
     """Where all of some ranges hold, from the first number on at which the model ran."""
-    found = Range(ranges[-1].hint)
+    found = Range(hint)
     for other in found.low:
         if other == name:
             found.low[other] = min(SEEN)

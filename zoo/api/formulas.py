@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from zoo.analysis.inputs import OpenWord
     from zoo.analysis.tracer.symbolic import Numbers, Session
 
+FAR = 1_000
+"""From here on a model that counts is not run at a larger number to see more of its peak."""
 PIECES = 12
 """Ranges that a budget is looked for in, one after the other."""
 LEAST_BATCH = 2
@@ -168,18 +170,15 @@ class _Job:
         _budgets(under or {})
 
     def run(self, hint: Mapping[str, int]) -> Formulas:
-        """The formulas near a hint; fitted in a dim that the model counts up to."""
+        """The formulas near a hint; fitted in dims that the model counts up to."""
         from zoo.analysis.formula import checked
         from zoo.analysis.tracer.symbolic import Numbers
-        from zoo.analysis.unrolled import fitted
+        from zoo.analysis.unrolled import unrolled
 
         found = self._once(hint)
         if found.trace.failure is not None:
             return self._explained(found, hint)
-        names = found.counted & set(found.closed)
-        if len(names) == 1:
-            (name,) = names
-            found = fitted(name, found, lambda number: self._once({**hint, name: number}))
+        found = unrolled(found, self._once)
         self._fill(Numbers(hint))
         return checked(found, self.subject.trace(hints=self.said, **self.options))
 
@@ -255,8 +254,12 @@ class _Job:
                 found = self.run({**at, name: below})
             else:
                 best, top = answer, None if answer == LARGEST else answer
-                more = {**at, name: answer + 1}
-                if top is None or next(holds.broken(more), None) is None:
+                counted = name in found.fitted
+                more = {**at, name: 2 * answer if counted else answer + 1}
+                if top is None or next(holds.broken({**at, name: answer + 1}), None) is None:
+                    break
+                if counted and answer >= FAR:
+                    short = f"the model counts up to {name}, which was not done beyond {top}"
                     break
                 found = self.run(more)
             if found.trace.failure is not None:

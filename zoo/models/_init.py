@@ -42,6 +42,18 @@ def xavier_embedding(words: int, width: int) -> nn.Embedding:
     return table
 
 
+def draw_normal(module: nn.Module) -> None:
+    """Draw the weight of a `Linear` or `Embedding` from N(0, 0.02), the bias 0; leave any other.
+
+    Args:
+        module: As Devlin et al. 2018 and Radford et al. 2018 begin.
+    """
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)
+
+
 class XavierLinear(nn.LazyLinear):
     """`nn.LazyLinear` with Xavier's weights. It becomes an `nn.Linear` when first called."""
 

@@ -8,14 +8,18 @@ Huang, Liu, van der Maaten and Weinberger, "Densely connected convolutional netw
     densenet121    6    12    24    16      32      norm, ReLU, 1x1, norm, ReLU, 3x3
     densenet169    6    12    32    32      32      norm, ReLU, 1x1, norm, ReLU, 3x3
     densenet201    6    12    48    32      32      norm, ReLU, 1x1, norm, ReLU, 3x3
+    densenet161    6    12    36    24      48      norm, ReLU, 1x1, norm, ReLU, 3x3
 
-Before them conv 64 7x7 stride 2, norm, ReLU, max pool 3 stride 2; between them a transition that
-halves channels, height and width; after them norm, ReLU, global average, linear 10. A bottleneck's
-1x1 has four times the growth. The book's convolutions keep their bias; 121, 169 and 201 have none,
-and with three channels and 1,000 classes they have torchvision's parameters in torchvision's order.
+Before them conv 64 (161: 96) 7x7 stride 2, norm, ReLU, max pool 3 stride 2; between them a
+transition that halves channels, height and width; after them norm, ReLU, global average, linear 10.
+A bottleneck's 1x1 has four times the growth. The book's convolutions keep their bias; 121 to 201
+have none, and with three channels and 1,000 classes they have torchvision's parameters in
+torchvision's order.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -24,11 +28,12 @@ from zoo.models._init import XavierConv2d
 from zoo.models.resnet import head, stem
 
 
-def conv_block(num_channels: int) -> nn.Sequential:
+def conv_block(num_channels: int, *, bias: bool = True) -> nn.Sequential:
     """A layer of the book's: (B, C, H, W) -> (B, num_channels, H, W).
 
     Args:
         num_channels: Channels it adds.
+        bias: Whether the convolution has one.
 
     Returns:
         Norm, ReLU and a 3x3 convolution.
@@ -36,7 +41,7 @@ def conv_block(num_channels: int) -> nn.Sequential:
     return nn.Sequential(
         nn.LazyBatchNorm2d(),
         nn.ReLU(),
-        XavierConv2d(num_channels, kernel_size=3, padding=1),
+        XavierConv2d(num_channels, kernel_size=3, padding=1, bias=bias),
     )
 
 
@@ -65,12 +70,15 @@ class DenseBlock(nn.Module):
     Args:
         num_convs: Layers in the block.
         num_channels: Channels each adds, the growth rate.
-        bottleneck: Whether a 1x1 convolution narrows what a layer reads.
+        bottleneck: Whether a 1x1 convolution narrows what a layer reads. Then none has a bias.
+        bias: Whether convolutions have one.
     """
 
-    def __init__(self, num_convs: int, num_channels: int, *, bottleneck: bool = False) -> None:
+    def __init__(
+        self, num_convs: int, num_channels: int, *, bottleneck: bool = False, bias: bool = True
+    ) -> None:
         super().__init__()
-        layer = bottleneck_block if bottleneck else conv_block
+        layer = bottleneck_block if bottleneck else partial(conv_block, bias=bias)
         self.layers = nn.ModuleList(layer(num_channels) for _ in range(num_convs))
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W)
@@ -117,8 +125,8 @@ class DenseNet(nn.Sequential):
         bottleneck: bool = False,
     ) -> None:
         super().__init__()
-        self.b1 = stem(bias=not bottleneck)  # (B, 64, H / 4, W / 4)
-        width = 64
+        width = 2 * growth_rate if bottleneck else 64
+        self.b1 = stem(bias=not bottleneck, channels=width)  # (B, width, H / 4, W / 4)
         for number, num_convs in enumerate(arch, 1):
             block = DenseBlock(num_convs, growth_rate, bottleneck=bottleneck)
             self.add_module(f"dense{number}", block)
@@ -147,3 +155,8 @@ def densenet169(num_classes: int = 10, *, growth_rate: int = 32) -> DenseNet:
 def densenet201(num_classes: int = 10, *, growth_rate: int = 32) -> DenseNet:
     """201 layers, of bottlenecks."""
     return DenseNet((6, 12, 48, 32), num_classes, growth_rate=growth_rate, bottleneck=True)
+
+
+def densenet161(num_classes: int = 10, *, growth_rate: int = 48) -> DenseNet:
+    """161 layers, of bottlenecks, wider."""
+    return DenseNet((6, 12, 36, 24), num_classes, growth_rate=growth_rate, bottleneck=True)

@@ -35,6 +35,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention, silu
 
 from zoo.models._config import signature
+from zoo.models.blocks.norms import RMSNorm
 from zoo.models.llama_config import TINY, LlamaConfig, read
 
 if TYPE_CHECKING:
@@ -52,28 +53,6 @@ class Linear(nn.Linear):
         nn.init.normal_(self.weight, std=STD)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
-
-
-class RMSNorm(nn.Module):
-    """Divides by the root of the mean square over the last dim. (..., C) -> (..., C).
-
-    Args:
-        width: C.
-        eps: Added to the mean square.
-        dtype: Of the weight. The norm itself is computed in float32.
-    """
-
-    def __init__(self, width: int, eps: float, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.eps = eps
-        self.weight = nn.Parameter(torch.ones(width, dtype=dtype))
-
-    def forward(self, x: Tensor) -> Tensor:  # (..., C)
-        """(..., C) -> (..., C)."""
-        wide = x.float()  # (..., C)
-        scale = torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)  # (..., 1)
-        normed: Tensor = self.weight * (wide * scale).to(x.dtype)  # (..., C)
-        return normed
 
 
 def frequencies(config: LlamaConfig, device: torch.device) -> Tensor:  # (D / 2,)

@@ -17,8 +17,9 @@ differ.
 
 18 and 34 are the book's: convolutions keep their bias, and the shortcut has one and no batch norm.
 50, 101 and 152 follow the paper and torchvision: no biases, a batch norm after the shortcut, and
-the stride is in the 3x3 convolution ("v1.5"), where the paper has it in the first 1x1. With three
-channels and 1,000 classes they have torchvision's parameters in torchvision's order.
+the stride is in the 3x3 convolution ("v1.5"), where the paper has it in the first 1x1 (`v1`: fewer
+MACs, the same parameters). With three channels and 1,000 classes they have torchvision's parameters
+in torchvision's order.
 """
 
 from __future__ import annotations
@@ -72,22 +73,24 @@ class Bottleneck(nn.Module):
         num_channels: Channels of the 3x3; the output has four times as many.
         use_1x1conv: Whether the shortcut is a 1x1 convolution and a batch norm; needed where
             shapes differ.
-        strides: Step of the 3x3 and of the shortcut, in pixels.
+        strides: Step of the 3x3 (in `BottleneckV1` of the first 1x1) and of the shortcut, in
+            pixels.
     """
 
     expansion: ClassVar[int] = 4
     """Output channels per `num_channels`."""
     stem_bias: ClassVar[bool] = False
     """Whether the first convolution of a network of these has a bias."""
+    halves_first: ClassVar[bool] = False
+    """Whether the stride is in the first 1x1, as in the paper, and not in the 3x3."""
 
     def __init__(self, num_channels: int, *, use_1x1conv: bool = False, strides: int = 1) -> None:
         super().__init__()
         wide = num_channels * self.expansion
-        self.conv1 = XavierConv2d(num_channels, kernel_size=1, bias=False)
+        first, second = (strides, 1) if self.halves_first else (1, strides)
+        self.conv1 = XavierConv2d(num_channels, kernel_size=1, stride=first, bias=False)
         self.bn1 = nn.LazyBatchNorm2d()
-        self.conv2 = XavierConv2d(
-            num_channels, kernel_size=3, padding=1, stride=strides, bias=False
-        )
+        self.conv2 = XavierConv2d(num_channels, kernel_size=3, padding=1, stride=second, bias=False)
         self.bn2 = nn.LazyBatchNorm2d()
         self.conv3 = XavierConv2d(wide, kernel_size=1, bias=False)
         self.bn3 = nn.LazyBatchNorm2d()
@@ -104,20 +107,29 @@ class Bottleneck(nn.Module):
         return relu(y + self.shortcut(x))  # (B, 4N, H / s, W / s)
 
 
-def stem(*, bias: bool) -> nn.Sequential:
-    """What is before the first stage: (B, C, H, W) -> (B, 64, H / 4, W / 4).
+class BottleneckV1(Bottleneck):
+    """The bottleneck of the paper, whose first 1x1 halves the image."""
+
+    halves_first = True
+
+
+def stem(*, bias: bool, channels: int = 64) -> nn.Sequential:
+    """What is before the first stage: (B, C, H, W) -> (B, channels, H / 4, W / 4).
 
     Args:
         bias: Whether the convolution has one.
+        channels: Channels of the output.
 
     Returns:
         A 7x7 convolution, norm, ReLU and a 3x3 max pool.
     """
     return nn.Sequential(
-        XavierConv2d(64, kernel_size=7, stride=2, padding=3, bias=bias),  # (B, 64, H / 2, W / 2)
+        XavierConv2d(
+            channels, kernel_size=7, stride=2, padding=3, bias=bias
+        ),  # (B, N, H / 2, W / 2)
         nn.LazyBatchNorm2d(),
         nn.ReLU(),
-        nn.MaxPool2d(kernel_size=3, stride=2, padding=1),  # (B, 64, H / 4, W / 4)
+        nn.MaxPool2d(kernel_size=3, stride=2, padding=1),  # (B, N, H / 4, W / 4)
     )
 
 
@@ -175,16 +187,21 @@ def resnet34(num_classes: int = 10) -> ResNet:
     return ResNet(tuple(zip((3, 4, 6, 3), WIDTHS, strict=True)), num_classes)
 
 
-def resnet50(num_classes: int = 10) -> ResNet:
+def resnet50(num_classes: int = 10, *, v1: bool = False) -> ResNet:
     """50 layers, of bottlenecks."""
-    return ResNet(tuple(zip((3, 4, 6, 3), WIDTHS, strict=True)), num_classes, block=Bottleneck)
+    return _deep((3, 4, 6, 3), num_classes, v1=v1)
 
 
-def resnet101(num_classes: int = 10) -> ResNet:
+def resnet101(num_classes: int = 10, *, v1: bool = False) -> ResNet:
     """101 layers, of bottlenecks."""
-    return ResNet(tuple(zip((3, 4, 23, 3), WIDTHS, strict=True)), num_classes, block=Bottleneck)
+    return _deep((3, 4, 23, 3), num_classes, v1=v1)
 
 
-def resnet152(num_classes: int = 10) -> ResNet:
+def resnet152(num_classes: int = 10, *, v1: bool = False) -> ResNet:
     """152 layers, of bottlenecks."""
-    return ResNet(tuple(zip((3, 8, 36, 3), WIDTHS, strict=True)), num_classes, block=Bottleneck)
+    return _deep((3, 8, 36, 3), num_classes, v1=v1)
+
+
+def _deep(blocks: tuple[int, ...], num_classes: int, *, v1: bool) -> ResNet:
+    block = BottleneckV1 if v1 else Bottleneck
+    return ResNet(tuple(zip(blocks, WIDTHS, strict=True)), num_classes, block=block)

@@ -1,13 +1,15 @@
 """ResNeXt: residual blocks whose 3x3 convolution is split into groups.
 
 Xie, Girshick, Dollar, Tu and He, "Aggregated residual transformations for deep neural networks",
-2016, table 1. Dive into Deep Learning, 8.6.5. Blocks of resnext50_32x4d:
+2016, table 1 and section 5.1. Dive into Deep Learning, 8.6.5. Stages:
 
-    stage                b2    b3    b4    b5
-    blocks                3     4     6     3
-    1x1 and 3x3 width   128   256   512  1024    half of the output
-    groups of the 3x3    32    32    32    32
-    output channels     256   512  1024  2048
+    stage                         b2    b3    b4    b5    groups
+    blocks of resnext50            3     4     6     3
+    blocks of resnext101           3     4    23     3
+    1x1 and 3x3 width of 32x4d   128   256   512  1024        32
+                         64x4d   256   512  1024  2048        64
+                         32x8d   256   512  1024  2048        32
+    output channels              256   512  1024  2048
 
 The block is the book's: its argument `groups` is the channels in ONE GROUP, so the 3x3 has width /
 `groups` groups. Alone it has biases, as in the book. The network follows the paper and torchvision:
@@ -116,3 +118,19 @@ class ResNeXt(nn.Sequential):
 def resnext50_32x4d(num_classes: int = 10) -> ResNeXt:
     """50 layers, 32 groups of 4 channels in the first stage."""
     return ResNeXt(((3, 256), (4, 512), (6, 1024), (3, 2048)), num_classes)
+
+
+def resnext101_32x4d(num_classes: int = 10) -> ResNeXt:
+    """101 layers, 32 groups of 4 channels in the first stage."""
+    return ResNeXt(((3, 256), (4, 512), (23, 1024), (3, 2048)), num_classes)
+
+
+def resnext101_64x4d(num_classes: int = 10) -> ResNeXt:
+    """101 layers, 64 groups of 4 channels in the first stage."""
+    stages = ((3, 256), (4, 512), (23, 1024), (3, 2048))
+    return ResNeXt(stages, num_classes, cardinality=64, bot_mul=1.0)
+
+
+def resnext101_32x8d(num_classes: int = 10) -> ResNeXt:
+    """101 layers, 32 groups of 8 channels in the first stage."""
+    return ResNeXt(((3, 256), (4, 512), (23, 1024), (3, 2048)), num_classes, bot_mul=1.0)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 from torch.profiler import profile
 
+from tests.real_step import Watch
 from zoo.analysis.summary import summary
 from zoo.analysis.tracer.run import run
 
@@ -158,6 +159,27 @@ def test_a_wrong_lstm_fails_as_torch_fails() -> None:
     failure = run(nn.LSTM(8, 16), [(5, 3, 7)]).failure
     assert failure is not None
     assert "it wants 8 features" in failure.message
+
+
+CHECKS = {"aten.aminmax.default", "aten._local_scalar_dense.default"}
+"""How the CPU's kernel refuses classes that there are not; it changes no figure."""
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_one_hot_runs_the_operators_of_the_cpu(turned: bool) -> None:
+    class OneHot(nn.Module):
+        def forward(self, ids: Tensor) -> Tensor:
+            return F.one_hot(ids.T if turned else ids, 7)
+
+    ids = torch.zeros(3, 5, dtype=torch.int64)
+    with Watch() as seen:
+        OneHot()(ids)
+    trace = run(OneHot(), [ids])
+    real = [(one.op, one.outputs) for one in seen.ran if one.op not in CHECKS]
+    ours = [(op.op, tuple(one.shape for one in op.outputs)) for op in trace.ops]
+    assert ours == real
+    assert trace.outputs is not None
+    assert trace.outputs[0].shape == ((5, 3, 7) if turned else (3, 5, 7))
 
 
 def test_the_mode_is_off_again_after_a_run() -> None:

@@ -284,3 +284,21 @@ class Dead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + 1
+
+
+class Writes(nn.Module):
+    """Writes what it is given into a tensor of its own, and then gives that up."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        own = torch.zeros(64)
+        own.add_(x)
+        out: Tensor = own.exp()
+        del own
+        return out.exp().exp()
+
+
+def test_a_block_that_was_written_into_lives_no_longer_than_others() -> None:
+    """zeros 0, add 1, exp 2: it is given up before the next."""
+    trace = run(Writes(), [(64,)])
+    (own,) = (one for one in trace.storages if one.born == 0)
+    assert (own.name, own.died) == ("aten.zeros.default", 2)

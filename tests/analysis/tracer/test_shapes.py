@@ -95,6 +95,28 @@ def test_softmax_and_roll(shape: Any, dim: int, dtype: torch.dtype) -> None:
         agrees("_softmax.default", tensor, dim, False)
 
 
+@pytest.mark.parametrize("dims", [[0], [-1, 0], [1]])
+def test_flip(dims: list[int]) -> None:
+    tensor = blank((2, 3, 4), torch.float32)
+    for one in (tensor, tensor.mT, tensor[:, :, ::2], tensor.to(torch.int64)):
+        assert agrees("flip.default", one, dims)
+        assert RULES["flip.default"](one, dims).stride() == one.flip(dims).stride()
+    assert not agrees("flip.default", tensor, [0, 0])
+
+
+@pytest.mark.parametrize(("dim", "index"), [(-1, (2, 3, 1)), (2, (2, 3, 9)), (0, (1, 2, 4))])
+def test_a_number_scattered_in_place(dim: int, index: Any) -> None:
+    target = blank((2, 3, 4), torch.int64)
+    assert RULES["scatter_.value"](target, dim, blank(index, torch.int64), 1) is target
+    assert kernel("scatter_.value")(target, dim, blank(index, torch.int64), 1) is target
+
+
+def test_an_index_that_does_not_fit_is_left_to_torch() -> None:
+    target = blank((2, 3, 4), torch.int64)
+    assert not agrees("scatter_.value", target, -1, blank((2, 5, 1), torch.int64), 1)
+    assert not agrees("scatter_.value", target, -1, blank((2, 1), torch.int64), 1)
+
+
 @given(st.sampled_from(SHAPES), st.lists(st.integers(-4, 3), max_size=3), st.booleans())
 def test_mean(shape: Any, dims: list[int], keep: bool) -> None:
     tensor = blank(shape, torch.float32)
@@ -389,3 +411,21 @@ def test_squared_errors_lie_as_torchs(layout: str, other: str) -> None:
         assert (mine is NotImplemented) == (not all(x.stride()))
         if mine is not NotImplemented:
             assert mine.stride() == kernel("mse_loss.default")(x, y, 0).stride()
+
+
+@given(
+    st.sampled_from(DTYPES),
+    st.none() | st.integers(-3, 3) | st.floats(-3, 3) | st.booleans(),
+    st.none() | st.integers(-3, 3) | st.floats(-3, 3),
+)
+def test_clamp(dtype: torch.dtype, low: Any, high: Any) -> None:
+    if low is not None or high is not None:
+        if dtype == torch.bool:
+            assert RULES["clamp.default"](blank((2, 3), dtype), low, high) is NotImplemented
+        else:
+            agrees("clamp.default", blank((2, 3), dtype), low, high)
+
+
+def test_clamp_of_whole_numbers_answers() -> None:
+    assert agrees("clamp.default", blank((2, 3), torch.int64), None, 4)
+    assert not agrees("clamp.default", blank((2, 3), torch.int64), 0.5)

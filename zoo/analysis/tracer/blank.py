@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor
@@ -99,12 +100,13 @@ class Storages:
     """A set of storages, such as those with data that means nothing ("spoiled")."""
 
     def __init__(self) -> None:
-        self._storages: dict[int, torch.UntypedStorage] = {}
+        self._storages: dict[int, ref[torch.UntypedStorage]] = {}
 
     def add(self, tensor: Tensor) -> None:
-        """Remember the tensor's storage; holding it keeps its address from being used again."""
+        """Remember the tensor's storage while it lives; its address may be used again."""
         storage = tensor.untyped_storage()
-        self._storages[storage._cdata] = storage
+        key = storage._cdata
+        self._storages[key] = ref(storage, lambda _: self._storages.pop(key, None))
 
     def __contains__(self, tensor: Tensor) -> bool:
         return bool(self._storages) and tensor.untyped_storage()._cdata in self._storages

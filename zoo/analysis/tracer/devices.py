@@ -413,8 +413,16 @@ class DeviceMode(TorchFunctionMode):
         return answer
 
     def _one_hot(self, tensor: Tensor, num_classes: int = -1) -> Any:
-        """On the device only how many classes there are is asked; elsewhere the least one too."""
+        """As on a device: torch's meta kernel compares with every class, which makes a mask more.
+
+        How many classes there are is asked where it is not said.
+        """
         blank = self.blank
+        if num_classes > 0 and tensor.dtype == torch.int64:
+            with self:
+                shape = (*tensor.shape, num_classes)
+                out = torch.zeros(shape, dtype=torch.int64, device=tensor.device)
+                return out.scatter_(-1, tensor.unsqueeze(-1), 1)
         if blank.device_of(tensor) != "cpu" and num_classes == -1:
             blank.tell(read(blank, tensor, "one_hot", LONG))
         before, blank.muted = blank.muted, True

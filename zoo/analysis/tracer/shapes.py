@@ -263,8 +263,10 @@ def _where(mask: Tensor, left: Tensor, right: Tensor) -> Any:
 
 
 def _clamp(tensor: Tensor, low: Any = None, high: Any = None) -> Any:
-    bounded = low is not None or high is not None
-    return like(tensor) if tensor.is_floating_point() and bounded else NotImplemented
+    """Whole numbers stay whole where the bounds are."""
+    bounds = [one for one in (low, high) if one is not None]
+    whole = tensor.dtype in (torch.int64, torch.int32) and all(type(one) is int for one in bounds)
+    return like(tensor) if bounds and (whole or tensor.is_floating_point()) else NotImplemented
 
 
 def _index(tensor: Tensor, indices: Any) -> Any:
@@ -537,6 +539,21 @@ def _roll(tensor: Tensor, shifts: Any, dims: Any = ()) -> Any:
     return new(tensor, *tensor.shape)
 
 
+def _flip(tensor: Tensor, dims: Sequence[int]) -> Any:
+    rank = tensor.dim()
+    there = all(-rank <= dim < rank for dim in dims)
+    return like(tensor) if there and len(set(dims)) == len(dims) else NotImplemented
+
+
+def _scatter_in_place(tensor: Tensor, dim: int, index: Tensor, _: Any, **options: Any) -> Any:
+    rank = tensor.dim()
+    if options or index.dtype != torch.int64 or index.dim() != rank or not -rank <= dim < rank:
+        return NotImplemented
+    others = [n for n in range(rank) if n != dim % rank]
+    fits = all(index.shape[n] <= tensor.shape[n] for n in others)
+    return tensor if fits else NotImplemented
+
+
 def _embedding(weight: Tensor, indices: Tensor, *_: Any, **__: Any) -> Any:
     if weight.dim() != 2 or indices.dtype not in (torch.int64, torch.int32):
         return NotImplemented
@@ -616,6 +633,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "mean.dim": _mean,
         "sum.dim_IntList": _sum_over,
         "roll.default": _roll,
+        "scatter_.value": _scatter_in_place,
+        "flip.default": _flip,
         "embedding.default": _embedding,
     }
 )

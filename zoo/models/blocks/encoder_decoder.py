@@ -10,6 +10,21 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+
+def masked_loss(scores: Tensor, labels: Tensor, pad: int) -> Tensor:
+    """Cross-entropy per token, padding left out (Dive into Deep Learning, 10.7.4).
+
+    Args:
+        scores: Of each token of the vocabulary, (B, T, V).
+        labels: Ids of the right ones, (B, T).
+        pad: Id that fills a short sequence up; where it is the label, scores do not matter.
+
+    Returns:
+        Mean of -log p over the labels that are no padding, in nats, ().
+    """
+    return cross_entropy(scores.flatten(0, 1), labels.flatten(), ignore_index=pad)
 
 
 class Encoder(nn.Module):
@@ -21,7 +36,11 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Writes a target sequence, from a state that begins with what the encoder says."""
+    """Writes a target sequence, from a state that begins with what the encoder says.
+
+    A beam search puts the examples of a state in another order. A decoder in whose state another
+    dim than the first is the batch has a method for it: `reorder(state, rows)`.
+    """
 
     def init_state(self, encoded: Any, src_valid_len: Tensor | None = None) -> Any:
         """The state before the first token.

@@ -30,6 +30,7 @@ CARDS = (
         paper="Rumelhart, Hinton and Williams, Learning representations by back-propagating errors",
         year=1986,
         link=f"{BOOK}/chapter_multilayer-perceptrons/mlp-implementation.html",
+        book="5.2",
     ),
     ModelCard(
         "lenet",
@@ -41,6 +42,8 @@ CARDS = (
         "Recognition",
         year=1998,
         link=f"{BOOK}/chapter_convolutional-neural-networks/lenet.html",
+        table="figure 2",
+        book="7.6",
     ),
     ModelCard(
         "lenet_bn",
@@ -52,6 +55,8 @@ CARDS = (
         "Reducing Internal Covariate Shift",
         year=2015,
         link=f"{ARXIV}1502.03167",
+        table="algorithm 1",
+        book="8.5",
     ),
     ModelCard(
         "alexnet",
@@ -63,6 +68,8 @@ CARDS = (
         "Neural Networks",
         year=2012,
         link=f"{BOOK}/chapter_convolutional-modern/alexnet.html",
+        table="figure 2",
+        book="8.1",
     ),
     *(
         ModelCard(
@@ -74,6 +81,8 @@ CARDS = (
             paper=VGG,
             year=2014,
             link=f"{ARXIV}1409.1556",
+            table="table 1",
+            book="8.2",
         )
         for layers in (11, 13, 16, 19)
     ),
@@ -86,6 +95,7 @@ CARDS = (
         paper="Lin, Chen and Yan, Network In Network",
         year=2013,
         link=f"{ARXIV}1312.4400",
+        book="8.3",
     ),
     ModelCard(
         "googlenet",
@@ -97,6 +107,8 @@ CARDS = (
         "Going Deeper with Convolutions",
         year=2014,
         link=f"{ARXIV}1409.4842",
+        table="table 1",
+        book="8.4",
     ),
     *(
         ModelCard(
@@ -108,6 +120,8 @@ CARDS = (
             paper=RESNET,
             year=2015,
             link=f"{ARXIV}1512.03385",
+            table="table 1",
+            book="8.6",
         )
         for layers, blocks in (
             (18, "pairs of 3x3 convolutions"),
@@ -117,15 +131,20 @@ CARDS = (
             (152, "bottlenecks"),
         )
     ),
-    ModelCard(
-        "resnext50_32x4d",
-        "zoo.models.resnext:resnext50_32x4d",
-        "ResNeXt: 50 layers, 3x3 convolutions in 32 groups of 4 channels.",
-        MIDDLE,
-        tags=("cnn", "book", "residual"),
-        paper=RESNEXT,
-        year=2016,
-        link=f"{ARXIV}1611.05431",
+    *(
+        ModelCard(
+            f"resnext{layers}_{groups}x{width}d",
+            f"zoo.models.resnext:resnext{layers}_{groups}x{width}d",
+            f"ResNeXt: {layers} layers, 3x3 convolutions in {groups} groups of {width} channels.",
+            MIDDLE,
+            tags=("cnn", "book", "residual"),
+            paper=RESNEXT,
+            year=2016,
+            link=f"{ARXIV}1611.05431",
+            table="table 1",
+            book="8.6",
+        )
+        for layers, groups, width in ((50, 32, 4), (101, 32, 4), (101, 64, 4), (101, 32, 8))
     ),
     ModelCard(
         "densenet",
@@ -136,6 +155,7 @@ CARDS = (
         paper=DENSENET,
         year=2016,
         link=f"{BOOK}/chapter_convolutional-modern/densenet.html",
+        book="8.7",
     ),
     *(
         ModelCard(
@@ -147,7 +167,9 @@ CARDS = (
             paper=DENSENET,
             year=2016,
             link=f"{ARXIV}1608.06993",
+            table="table 1",
+            book="8.7",
         )
-        for layers in (121, 169, 201)
+        for layers in (121, 161, 169, 201)
     ),
 )

@@ -39,6 +39,17 @@ def dims(*numbers: int) -> Settings:
     return dict(zip(names, numbers, strict=True))
 
 
+def _llama1(*sizes: int) -> Settings:
+    """Width, MLP, layers and heads; each head has keys of its own."""
+    return {
+        "model_type": "llama",
+        **dims(32000, *sizes, sizes[-1]),
+        "rms_norm_eps": 1e-6,
+        "max_position_embeddings": 2048,
+        "torch_dtype": "float16",
+    }
+
+
 def _llama2(*sizes: int) -> Settings:
     return {
         "model_type": "llama",
@@ -102,6 +113,10 @@ _MISTRAL = {
 
 PUBLISHED: tuple[tuple[str, int, Settings], ...] = (
     ("smollm-135m", 134_515_008, _SMOLLM),
+    ("llama-7b", 6_738_415_616, _llama1(4096, 11008, 32, 32)),
+    ("llama-13b", 13_015_864_320, _llama1(5120, 13824, 40, 40)),
+    ("llama-33b", 32_528_943_616, _llama1(6656, 17920, 60, 52)),
+    ("llama-65b", 65_285_660_672, _llama1(8192, 22016, 80, 64)),
     ("llama-2-7b", 6_738_415_616, _llama2(4096, 11008, 32, 32, 32)),
     ("llama-2-13b", 13_015_864_320, _llama2(5120, 13824, 40, 40, 40)),
     ("llama-2-70b", 68_976_648_192, _llama2(8192, 28672, 80, 64, 8)),
@@ -126,6 +141,7 @@ PAPERS = {
     "smollm": (SMOLLM, 2024, "https://huggingface.co/blog/smollm"),
     "llama-2": (LLAMA_2, 2023, f"{ARXIV}2307.09288"),
     "llama-3": (LLAMA_3, 2024, f"{ARXIV}2407.21783"),
+    "llama": (LLAMA, 2023, f"{ARXIV}2302.13971"),
     "mistral": (MISTRAL, 2023, f"{ARXIV}2310.06825"),
     "qwen2": (QWEN_2, 2024, f"{ARXIV}2407.10671"),
     "qwen3": (QWEN_3, 2025, f"{ARXIV}2505.09388"),
@@ -143,7 +159,7 @@ def _card(name: str, parameters: int, settings: Settings) -> ModelCard:
         f"Language model: {parameters:,} parameters, {layers} layers of width {width:,}.",
         f"1,{tokens}@ints:{settings['vocab_size']}",
         {"config": settings},
-        ("transformer", "decoder", "language"),
+        ("transformer", "attention", "decoder", "language"),
         paper,
         year,
         link,
@@ -156,7 +172,7 @@ CARDS = (
         FACTORY,
         "Llama: RMSNorm, rotary embedding, grouped-query attention, SwiGLU; tiny or by config.",
         "1,16@ints:256",
-        tags=("transformer", "decoder", "language", "teaching"),
+        tags=("transformer", "attention", "decoder", "language", "teaching"),
         paper=LLAMA,
         year=2023,
         link=f"{ARXIV}2302.13971",
