@@ -301,7 +301,7 @@ def test_a_clone_in_another_memory_format_is_torchs() -> None:
 @given(
     st.lists(st.tuples(st.integers(1, 3), st.booleans(), st.booleans()), max_size=4),
     st.integers(0, 4),
-    st.sampled_from([f"{name}.Tensor" for name in BINARY]),
+    st.sampled_from([*(f"{name}.Tensor" for name in BINARY), "maximum.default", "minimum.default"]),
 )
 def test_operands_that_both_stretch(dims: list[Any], left_out: int, name: str) -> None:
     """Shape and strides, for operands that are contiguous."""
@@ -310,6 +310,14 @@ def test_operands_that_both_stretch(dims: list[Any], left_out: int, name: str) -
     mine = RULES[name](blanked(left), blanked(right))
     assert mine is not NotImplemented
     theirs = kernel(name)(left, right)
+    assert (mine.shape, mine.stride()) == (theirs.shape, theirs.stride())
+
+
+@pytest.mark.parametrize("pads", [[1, 2], [-1, -1, -1, -1], [0, 0, 2, -1], [-2, 3, 0, 1]])
+def test_padding_adds_and_takes_away(pads: list[int]) -> None:
+    real = torch.ones(2, 3, 4, 5)
+    mine = RULES["constant_pad_nd.default"](blanked(real), pads)
+    theirs = kernel("constant_pad_nd.default")(real, pads)
     assert (mine.shape, mine.stride()) == (theirs.shape, theirs.stride())
 
 

@@ -474,6 +474,20 @@ def _grouped_mm(
     return NotImplemented
 
 
+def padded(tensor: Tensor, pads: Sequence[Any], *_: Any) -> Tensor:
+    """A blank with dims that are longer, or shorter, at both ends; of the last dim first."""
+    size = list(tensor.shape)
+    for at in range(len(pads) // 2):
+        size[-1 - at] = size[-1 - at] + pads[2 * at] + pads[2 * at + 1]
+        if size[-1 - at] < 0:
+            raise RuntimeError(f"padding by {list(pads)} leaves nothing")
+    return torch.empty(size, dtype=tensor.dtype, device=META)
+
+
+def _pad(tensor: Tensor, pads: Sequence[int], *_: Any) -> Any:
+    return padded(tensor, pads) if tensor.is_contiguous() else NotImplemented
+
+
 def _cat(tensors: list[Tensor], dim: int = 0) -> Any:
     first = tensors[0]
     rank = first.dim()
@@ -583,6 +597,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         **{f"{name}.default": _unary for name in UNARY},
         **{f"{name}_.default": _unary_in_place for name in UNARY},
         **{f"{name}.{kind}": _binary for name in BINARY for kind in ("Tensor", "Scalar")},
+        **dict.fromkeys(("maximum.default", "minimum.default"), _binary),
         "div.Tensor": _quotient,
         "div.Scalar": _quotient,
         **{
@@ -629,6 +644,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "avg_pool2d.default": _avg_pool,
         "_adaptive_avg_pool2d.default": _adaptive_avg_pool,
         "_grouped_mm.default": _grouped_mm,
+        "constant_pad_nd.default": _pad,
         "cat.default": _cat,
         "mean.dim": _mean,
         "sum.dim_IntList": _sum_over,
