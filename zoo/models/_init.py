@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from zoo.models._sizes import at_least_one
+
 
 def xavier_uniform(module: nn.Module) -> None:
     """Draw the weight of a `Linear` or `Conv2d` anew; leave any other module as it is.
@@ -34,6 +36,7 @@ def xavier_embedding(words: int, width: int) -> nn.Embedding:
     Returns:
         An embedding of (V, N), uniform within sqrt(6 / (V + N)) of 0.
     """
+    at_least_one(vocab_size=words, embedding_dim=width)
     table = nn.Embedding(words, width)
     nn.init.xavier_uniform_(table.weight)
     return table
