@@ -103,4 +103,4 @@ def test_training_a_norm_on_one_value() -> None:
 def test_a_stack_of_torch_s_own_is_left_out() -> None:
     failure = broken(nn.Unflatten(1, (-1, 0)), torch.empty(2, 0))
     assert failure.message.endswith("-1 can be any value and is ambiguous")
-    assert "frame #" not in failure.message + failure.raised
+    assert "frame #" not in failure.message + failure.error
