@@ -85,6 +85,11 @@ def test_scales_that_do_not_pair_are_refused() -> None:
         tiny_ssd(sizes=SIZES[:1], ratios=RATIOS[:1])
 
 
+def test_no_class_is_refused() -> None:
+    with pytest.raises(ValueError, match="0 classes beside background: give 1 or more"):
+        tiny_ssd(0)
+
+
 def test_another_number_of_scales() -> None:
     net = tiny_ssd(sizes=SIZES[:3], ratios=((1.0,), (1.0, 2.0), (1.0, 2.0, 3.0)))
     anchors, scores, _ = net(torch.rand(1, 3, 32, 32))
