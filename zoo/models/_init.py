@@ -9,6 +9,8 @@ and 6.4).
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from zoo.models._sizes import at_least_one
@@ -55,7 +57,19 @@ def draw_normal(module: nn.Module) -> None:
 
 
 class XavierLinear(nn.LazyLinear):
-    """`nn.LazyLinear` with Xavier's weights. It becomes an `nn.Linear` when first called."""
+    """`nn.LazyLinear` with Xavier's weights. It becomes an `nn.Linear` when first called.
+
+    Args:
+        out_features: Width of the output.
+        **options: `bias`, `device` and `dtype`, as of `nn.LazyLinear`.
+
+    Raises:
+        ValueError: The output is not at least one wide.
+    """
+
+    def __init__(self, out_features: int, **options: Any) -> None:
+        at_least_one(out_features=out_features)
+        super().__init__(out_features, **options)
 
     def reset_parameters(self) -> None:
         """Draw the weights, once the number of inputs is known."""
@@ -65,7 +79,19 @@ class XavierLinear(nn.LazyLinear):
 
 
 class XavierConv2d(nn.LazyConv2d):
-    """`nn.LazyConv2d` with Xavier's weights. It becomes an `nn.Conv2d` when first called."""
+    """`nn.LazyConv2d` with Xavier's weights. It becomes an `nn.Conv2d` when first called.
+
+    Args:
+        out_channels: Channels of the output.
+        **options: `kernel_size`, `stride` and the others, as of `nn.LazyConv2d`.
+
+    Raises:
+        ValueError: The output has not at least one channel.
+    """
+
+    def __init__(self, out_channels: int, **options: Any) -> None:
+        at_least_one(out_channels=out_channels)
+        super().__init__(out_channels, **options)
 
     def reset_parameters(self) -> None:
         """Draw the weights, once the number of input channels is known."""

@@ -56,8 +56,9 @@ deep += ("resnet110_cifar", "resnet1202_cifar", "preresnet110", "preresnet1001",
 own = ("fcn",)  # on torchvision's backbone, and torchvision loads them itself
 deep += ("resnext101_32x4d", "resnext101_64x4d", "resnext101_32x8d", "transformer_big")
 for name in names:
-    learns = zoo.params(f"book/{name}").totals["trainable_parameters"]
-    if learns and name not in (*deep, *own):  # of the same blocks as their smaller sisters
+    if name in (*deep, *own):  # deep ones are of the same blocks as their smaller sisters
+        continue
+    if zoo.params(f"book/{name}").totals["trainable_parameters"]:
         step(name, f"book/{name}", optimizer="adamw")
 for optimizer in ("sgd", "adam"):
     step("lenet_bn", "lenet_bn", optimizer=optimizer)
