@@ -180,7 +180,7 @@ class ViT(nn.Module):
         self.patch_embedding = PatchEmbedding(img_size, patch_size, width)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         tokens = self.patch_embedding.num_patches + 1
-        self.pos_embedding = nn.Parameter(0.02 * torch.randn(1, tokens, width))
+        self.pos_embedding = nn.Parameter(torch.empty(1, tokens, width).normal_(std=0.02))
         self.dropout = nn.Dropout(dropout)
         self.blks = nn.Sequential(
             *(

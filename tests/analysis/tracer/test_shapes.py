@@ -321,6 +321,16 @@ def test_padding_adds_and_takes_away(pads: list[int]) -> None:
     assert (mine.shape, mine.stride()) == (theirs.shape, theirs.stride())
 
 
+def test_a_mask_turned_round() -> None:
+    for real in (torch.ones(3, 4, dtype=torch.bool), torch.ones(3, 4, dtype=torch.bool).T):
+        mine, theirs = RULES["bitwise_not.default"](blanked(real)), ~real
+        assert (mine.shape, mine.stride(), mine.dtype) == (
+            theirs.shape,
+            theirs.stride(),
+            theirs.dtype,
+        )
+
+
 @pytest.mark.parametrize("rank", [2, 3])
 def test_adaptive_max_pooling(rank: int) -> None:
     real = torch.ones(2, 3, *(4, 5, 6)[:rank])

@@ -234,6 +234,10 @@ def _empty_strided(tensor: Tensor, size: Any, stride: Any, **options: Any) -> An
     return torch.empty_strided(tuple(size), tuple(stride), dtype=dtype, device=META)
 
 
+def _unmask(tensor: Tensor) -> Any:
+    return like(tensor) if tensor.dtype == torch.bool else NotImplemented
+
+
 def _masks(left: Tensor, right: Any) -> Any:
     """Of two masks of one shape."""
     alike = left.shape == right.shape and left.dtype == right.dtype == torch.bool
@@ -624,6 +628,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "_unsafe_view.default": _unsafe_view,
         "unsafe_split.Tensor": _unsafe_split,
         "new_empty_strided.default": _empty_strided,
+        "bitwise_not.default": _unmask,
         "bitwise_or.Tensor": _masks,
         "bitwise_and.Tensor": _masks,
         "any.default": _any,
