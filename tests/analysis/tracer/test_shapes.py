@@ -400,6 +400,7 @@ def test_sums_over_dims(shape: Any, dims: list[int], keep: bool, dtype: torch.dt
     rank = len(shape)
     if len({dim % rank for dim in dims}) == len(dims):
         agrees("sum.dim_IntList", blank(shape, dtype), dims, keep)
+        agrees("amax.default", blank(shape, dtype), dims, keep)
 
 
 def test_sums_over_dims_are_answered() -> None:

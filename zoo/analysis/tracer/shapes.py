@@ -546,6 +546,12 @@ def _sum_over(tensor: Tensor, dims: Any, keepdim: bool = False, **options: Any) 
     return torch.empty(out.size(), dtype=torch.int64, device=META)
 
 
+def _extreme(tensor: Tensor, dims: Any = (), keepdim: bool = False) -> Any:
+    """The largest or smallest along dims."""
+    known = dims and tensor.is_floating_point()
+    return _mean(tensor, dims, keepdim) if known else NotImplemented
+
+
 def _nll_loss(tensor: Tensor, target: Tensor, weight: Any, reduction: int, _: int) -> Any:
     """The loss, of each target (reduction 0) or as one number, and the sum of the weights."""
     plain = tensor.dim() in (1, 2) and target.shape == tensor.shape[:-1]
@@ -667,6 +673,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "cat.default": _cat,
         "mean.dim": _mean,
         "sum.dim_IntList": _sum_over,
+        "amax.default": _extreme,
+        "amin.default": _extreme,
         "roll.default": _roll,
         "scatter_.value": _scatter_in_place,
         "flip.default": _flip,
