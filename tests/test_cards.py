@@ -27,7 +27,9 @@ KINDS = {"cnn", "rnn", "attention", "embedding", "mlp"}
 CARDS = {f"book/{card.name}": card for card in book.CARDS}
 CARDS |= {f"llms/{card.name}": card for card in llms.CARDS}
 FIRST: dict[object, str] = {}
-"""By file, types of modules and operators: the card that stands for others made of the same."""
+"""By file and types of modules: the card that stands for others made of the same."""
+LONG = 500
+"""Operators from which on a model is not trained at every depth here."""
 
 
 @cache
@@ -36,11 +38,9 @@ def run(name: str, *, train: bool = False, device: str = "cpu") -> zoo.Trace:
 
 
 def stands_for(name: str) -> str:
-    """The first card of the same file with the same types of modules and operators."""
-    trace = run(name)
-    types = frozenset(call.type for call in trace.calls)
-    operators = frozenset(call.op for call in trace.ops)
-    return FIRST.setdefault((CARDS[name].factory.partition(":")[0], types, operators), name)
+    """The first card of the same file with the same types of modules."""
+    types = frozenset(call.type for call in run(name).calls)
+    return FIRST.setdefault((CARDS[name].factory.partition(":")[0], types), name)
 
 
 OF_A_RUN: tuple[Callable[[Any], Report], ...] = (zoo.summary, zoo.params, zoo.flops, zoo.memory)
@@ -63,13 +63,14 @@ def test_analyses_of_the_forward_pass(name: str) -> None:
 @pytest.mark.parametrize("name", CARDS)
 def test_analyses_of_a_training_step(name: str) -> None:
     if stands_for(name) != name:
-        pytest.skip(f"made of the same modules and operators as {stands_for(name)}")
+        pytest.skip(f"made of the same modules as {stands_for(name)}")
     if not zoo.params(run(name)).totals["trainable_parameters"]:
         pytest.skip("nothing to train")
     trace = run(name, train=True)
     holds(zoo.flops(trace), name)
     holds(zoo.memory(trace), name)
-    holds(zoo.freeze(name), name)
+    if len(run(name).ops) < LONG:
+        holds(zoo.freeze(name), name)
     holds(zoo.transfers(run(name, train=True, device="cuda")), name)
 
 
