@@ -102,9 +102,9 @@ def test_default_inputs_run_with_numbers(name: str) -> None:
 
 
 def test_no_cell_of_that_name() -> None:
-    with pytest.raises(ValueError, match="cell 'gro' is none of gru, lstm, rnn"):
+    with pytest.raises(ValueError, match="no cell is called 'gro': take one of rnn, gru, lstm"):
         seq2seq(cell="gro")
-    with pytest.raises(BuildError, match="cell 'gro' is none of gru, lstm, rnn"):
+    with pytest.raises(BuildError, match="no cell is called 'gro': take one of rnn, gru, lstm"):
         zoo.summary("seq2seq", arguments={"cell": "gro"})
 
 
