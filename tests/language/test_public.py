@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 
@@ -27,6 +28,21 @@ def test_every_name_has_a_heading_and_a_docstring() -> None:
     assert sorted(named) == sorted(zoo.language.__all__)
     for name in named:
         assert getattr(zoo.language, name).__doc__, name
+
+
+RETURNED = ("Candidate", "HuffmanTree", "MaskedTokens", "Pairs", "PretrainingBatch", "SentencePair")
+"""Records that functions return and nobody makes by hand: their sections say which function."""
+
+
+@pytest.mark.parametrize("name", sorted(set(zoo.language.__all__) - set(RETURNED)))
+def test_a_section_opens_with_the_signature(name: str) -> None:
+    given = inspect.signature(getattr(zoo.language, name))
+    bare = [one.replace(annotation=inspect.Parameter.empty) for one in given.parameters.values()]
+    signature = given.replace(parameters=bare, return_annotation=inspect.Signature.empty)
+    page = (DOCS / "reference" / "language.md").read_text()
+    _, _, section = page.partition(f"## zoo.language.{name}")
+    line = section.splitlines()[2]
+    assert line == f"`{name}{signature}`".replace("'", '"')
 
 
 WITHOUT_TORCH = """

@@ -21,6 +21,7 @@ from zoo.language import (
     select_rows,
     translate,
 )
+from zoo.models.rnn_lm import rnn_lm
 from zoo.models.seq2seq import seq2seq
 from zoo.models.seq2seq_attention import seq2seq_attention
 
@@ -275,6 +276,25 @@ def test_translations_of_a_model_have_the_probability_that_it_gives(
         model.train()
         model.encoder.eval()
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize(("batch", "layers"), [(1, 1), (3, 1), (2, 2)])
+def test_a_language_model_is_searched(cell: str, batch: int, layers: int) -> None:
+    """Its state counts sequences in dim 1, which may be as long as dim 0."""
+    torch.manual_seed(batch)
+    model = rnn_lm(7, 16, cell=cell, num_layers=layers).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.7)
+    begin = torch.randint(7, (batch, 3))
+    found = beam_search(model, None, begin, end=None, steps=5, beam=4)
+    for example, candidates in enumerate(found):
+        assert len({one.tokens for one in candidates}) == 4
+        for one in candidates:
+            text = torch.tensor([[*begin[example].tolist(), *one.tokens]])
+            log_p = model(text[:, :-1])[0][0, 2:].log_softmax(-1)
+            wanted = log_p[range(5), one.tokens].sum().item()
+            assert one.log_prob == pytest.approx(wanted, abs=1e-4)
 
 
 # what is refused

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import is_parametrized
 
+from zoo.building.modes import evaluating
 from zoo.errors import InitError, did_you_mean
 
 if TYPE_CHECKING:
@@ -253,14 +254,8 @@ def dummy_run(
         inputs: What `forward` takes; their values do not matter.
         named: What it takes by name.
     """
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            model(*inputs, **(named or {}))
-    finally:
-        for module, training in modes:
-            module.training = training
+    with evaluating(model):
+        model(*inputs, **(named or {}))
 
 
 def _drawing(

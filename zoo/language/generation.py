@@ -48,22 +48,18 @@ def generate(
     """
     import torch
 
+    from zoo.building.modes import evaluating
+
     _check(prefix, length, temperature)
     ids = list(prefix)
-    modes = [(module, module.training) for module in model.modules()]
     place = next((one.device for one in model.parameters()), None)
     given = torch.tensor([ids], device=place)  # (1, T)
     state: Any = None
-    model.eval()
-    try:
-        with torch.no_grad():
-            for _ in range(length):
-                scores, state = model(given, state)  # (1, T, V)
-                given = _choose(scores[0, -1], temperature, generator).reshape(1, 1)
-                ids.append(int(given))
-    finally:
-        for module, training in modes:
-            module.training = training
+    with evaluating(model):
+        for _ in range(length):
+            scores, state = model(given, state)  # (1, T, V)
+            given = _choose(scores[0, -1], temperature, generator).reshape(1, 1)
+            ids.append(int(given))
     return ids
 
 

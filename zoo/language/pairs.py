@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from zoo.errors import LanguageError
+from zoo.language.padding import truncate_pad
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -159,7 +160,7 @@ def build_pairs(
 
 def _filled(tokens: list[str], width: int) -> list[str]:
     """Tokens with their end, filled up or cut off at a width."""
-    return [*tokens, END, *[PAD] * (width - len(tokens) - 1)][:width]
+    return truncate_pad([*tokens, END], width, PAD)
 
 
 def _check(vocabulary: Ids, needed: Sequence[str], side: str) -> None:

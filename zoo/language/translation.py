@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from zoo.building.modes import evaluating
 from zoo.errors import LanguageError
 from zoo.language.search import Candidate, beam_search, greedy_search
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-@torch.no_grad()
 def translate(
     model: nn.Module,
     src: Tensor,
@@ -58,15 +58,10 @@ def translate(
             "it has no encoder with a decoder that begins from what it says",
             "Take one such as zoo.create('seq2seq').",
         )
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
+    with evaluating(model):
         state = decoder.init_state(encoder(src, src_valid_len), src_valid_len)
         first = torch.full_like(src[:, 0], begin)  # (B,)
         if beam == 1:
             return greedy_search(decoder, state, first, end=end, steps=steps, alpha=alpha)
         found = beam_search(decoder, state, first, end=end, steps=steps, beam=beam, alpha=alpha)
         return [candidates[0] for candidates in found]
-    finally:
-        for module, training in modes:
-            module.training = training

@@ -26,6 +26,17 @@ def xavier_uniform(module: nn.Module) -> None:
         nn.init.xavier_uniform_(module.weight)
 
 
+def xavier_recurrent(network: nn.RNNBase) -> None:
+    """Draw the weights of a recurrent network anew, as the book does (10.7.3); biases stay.
+
+    Args:
+        network: Each weight, of all its gates together (G N, I), becomes uniform as above.
+    """
+    for name, parameter in network.named_parameters():
+        if "weight" in name:
+            nn.init.xavier_uniform_(parameter)
+
+
 def xavier_embedding(words: int, width: int) -> nn.Embedding:
     """A table of vectors with Xavier's weights, as the book draws those of word2vec (15.4).
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from zoo.models._init import xavier_uniform
+from zoo.models._init import xavier_recurrent, xavier_uniform
 
 
 class BiRNN(nn.Module):
@@ -43,9 +43,7 @@ class BiRNN(nn.Module):
         self.embedding = nn.Embedding(vocab_size, embed_size)
         self.encoder = nn.LSTM(embed_size, num_hiddens, num_layers, bidirectional=True)
         self.decoder = nn.Linear(4 * num_hiddens, num_classes)
-        for name, weight in self.encoder.named_parameters():
-            if "weight" in name:
-                nn.init.xavier_uniform_(weight)
+        xavier_recurrent(self.encoder)
         xavier_uniform(self.decoder)
 
     def encode(self, tokens: Tensor) -> Tensor:  # (B, T)

@@ -21,14 +21,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from zoo.models.blocks.recurrent import Hidden, recurrent, reordered
 from zoo.models.rnn import RNNScratch, bias, weight
-
-CELLS: dict[str, type[nn.RNN | nn.GRU | nn.LSTM]] = {
-    "rnn": nn.RNN,
-    "gru": nn.GRU,
-    "lstm": nn.LSTM,
-}
-"""torch's recurrent layers, by the words of `cell`."""
 
 
 class RNNLMScratch(nn.Module):
@@ -87,19 +81,20 @@ class RNNLM(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if cell not in CELLS:
-            raise ValueError(f"no cell is called {cell!r}: take one of {', '.join(CELLS)}")
         if tied and embed_size != num_hiddens:
             raise ValueError(f"tied weights need embed_size = {num_hiddens}, got {embed_size}")
         self.vocab_size = vocab_size
         self.embedding = None if embed_size is None else nn.Embedding(vocab_size, embed_size)
-        between = dropout if num_layers > 1 else 0.0
         width = vocab_size if embed_size is None else embed_size
-        self.rnn = CELLS[cell](width, num_hiddens, num_layers, dropout=between)
+        self.rnn = recurrent(cell, width, num_hiddens, num_layers, dropout)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(num_hiddens, vocab_size)
         if tied and self.embedding is not None:
             self.embedding.weight = self.output.weight
+
+    def reorder(self, state: Hidden, rows: Tensor) -> Hidden:
+        """Some sequences of a state, (M,) of them, in a new order, as a beam search asks."""
+        return reordered(state, rows)
 
     def embed(self, tokens: Tensor) -> Tensor:
         """(T, B) -> (T, B, E), or one-hot (T, B, V)."""
@@ -108,12 +103,12 @@ class RNNLM(nn.Module):
         x: Tensor = self.dropout(self.embedding(tokens))
         return x
 
-    def forward(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+    def forward(self, tokens: Tensor, state: Hidden | None = None) -> tuple[Tensor, Hidden]:
         """(B, T), a state or None -> (B, T, V), the state after."""
         x = self.embed(tokens.T)  # (T, B, E)
-        outputs, state = self.rnn(x, state)  # (T, B, H)
+        outputs, after = self.rnn(x, state)  # (T, B, H)
         scores = self.output(self.dropout(outputs))  # (T, B, V)
-        return scores.transpose(0, 1), state  # (B, T, V)
+        return scores.transpose(0, 1), after  # (B, T, V)
 
 
 def rnn_lm_scratch(

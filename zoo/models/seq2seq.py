@@ -14,67 +14,15 @@ for:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 
-from zoo.models._init import XavierLinear
+from zoo.models._init import XavierLinear, xavier_recurrent
 from zoo.models.blocks.encoder_decoder import Decoder, Encoder, EncoderDecoder
+from zoo.models.blocks.recurrent import Hidden, recurrent, reordered
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-Hidden = Tensor | tuple[Tensor, Tensor]
-"""State of a recurrent network: (L, B, N), or for an LSTM two of them, hidden and cell."""
 Read = tuple[Tensor, Hidden]
 """What was read: outputs of the top layer at each step (S, B, N), and the state at the end."""
-
-CELLS: dict[str, Callable[..., nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
-"""Recurrent networks by their word."""
-
-
-def recurrent(
-    cell: str, num_inputs: int, num_hiddens: int, num_layers: int, dropout: float
-) -> nn.RNNBase:
-    """A recurrent network that takes time first, its weights drawn by Xavier's rule.
-
-    Args:
-        cell: One of `CELLS`.
-        num_inputs: Width of what it reads at each step.
-        num_hiddens: Width of its state.
-        num_layers: Layers, each reads the one below.
-        dropout: Probability with which an element between two layers is left out in training.
-
-    Returns:
-        The network of torch.
-
-    Raises:
-        ValueError: No network is called so.
-    """
-    if cell not in CELLS:
-        raise ValueError(f"cell {cell!r} is none of {', '.join(CELLS)}")
-    between = dropout if num_layers > 1 else 0.0
-    network = CELLS[cell](num_inputs, num_hiddens, num_layers, dropout=between)
-    for name, parameter in network.named_parameters():
-        if "weight" in name:
-            nn.init.xavier_uniform_(parameter)
-    return network
-
-
-def reordered(hidden: Hidden, rows: Tensor) -> Hidden:
-    """Some examples of a network's state, in a new order.
-
-    Args:
-        hidden: (L, B, N), or for an LSTM two of them.
-        rows: Which examples, (M,).
-
-    Returns:
-        (L, M, N), or two of them.
-    """
-    if isinstance(hidden, tuple):
-        return hidden[0].index_select(1, rows), hidden[1].index_select(1, rows)
-    return hidden.index_select(1, rows)
 
 
 class Seq2SeqEncoder(Encoder):
@@ -101,6 +49,7 @@ class Seq2SeqEncoder(Encoder):
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, embed_size)
         self.rnn = recurrent(cell, embed_size, num_hiddens, num_layers, dropout)
+        xavier_recurrent(self.rnn)
 
     def forward(self, src: Tensor, src_valid_len: Tensor | None = None) -> Read:  # noqa: ARG002
         """(B, S) -> outputs of the top layer (S, B, N), state (L, B, N). Lengths do not count."""
@@ -133,6 +82,7 @@ class Seq2SeqDecoder(Decoder):
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, embed_size)
         self.rnn = recurrent(cell, embed_size + num_hiddens, num_hiddens, num_layers, dropout)
+        xavier_recurrent(self.rnn)
         self.dense = XavierLinear(vocab_size)
 
     def init_state(self, encoded: Read, src_valid_len: Tensor | None = None) -> Read:  # noqa: ARG002

@@ -12,10 +12,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from zoo.models._init import XavierLinear
+from zoo.models._init import XavierLinear, xavier_recurrent
 from zoo.models.blocks.attention import AdditiveAttention
 from zoo.models.blocks.encoder_decoder import Decoder, EncoderDecoder
-from zoo.models.seq2seq import Hidden, Read, Seq2SeqEncoder, recurrent, reordered
+from zoo.models.blocks.recurrent import Hidden, recurrent, reordered
+from zoo.models.seq2seq import Read, Seq2SeqEncoder
 
 State = tuple[Tensor, Hidden, Tensor | None]
 """The encoder's outputs (B, S, N), the decoder's state (L, B, N), lengths of the sources (B,)."""
@@ -47,6 +48,7 @@ class Seq2SeqAttentionDecoder(Decoder):
         self.attention = AdditiveAttention(num_hiddens, dropout)
         self.embedding = nn.Embedding(vocab_size, embed_size)
         self.rnn = recurrent(cell, embed_size + num_hiddens, num_hiddens, num_layers, dropout)
+        xavier_recurrent(self.rnn)
         self.dense = XavierLinear(vocab_size)
 
     def init_state(self, encoded: Read, src_valid_len: Tensor | None = None) -> State:
