@@ -9,6 +9,8 @@ and 6.4).
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 
@@ -52,7 +54,21 @@ def draw_normal(module: nn.Module) -> None:
 
 
 class XavierLinear(nn.LazyLinear):
-    """`nn.LazyLinear` with Xavier's weights. It becomes an `nn.Linear` when first called."""
+    """`nn.LazyLinear` with Xavier's weights. It becomes an `nn.Linear` when first called.
+
+    Args:
+        out_features: Width of the output.
+        *args: As torch's.
+        **kwargs: As torch's.
+
+    Raises:
+        ValueError: If there is no output.
+    """
+
+    def __init__(self, out_features: int, *args: Any, **kwargs: Any) -> None:
+        if out_features < 1:
+            raise ValueError(f"a linear layer has 1 output or more; got {out_features}")
+        super().__init__(out_features, *args, **kwargs)
 
     def reset_parameters(self) -> None:
         """Draw the weights, once the number of inputs is known."""
@@ -62,7 +78,21 @@ class XavierLinear(nn.LazyLinear):
 
 
 class XavierConv2d(nn.LazyConv2d):
-    """`nn.LazyConv2d` with Xavier's weights. It becomes an `nn.Conv2d` when first called."""
+    """`nn.LazyConv2d` with Xavier's weights. It becomes an `nn.Conv2d` when first called.
+
+    Args:
+        out_channels: Channels of the output.
+        *args: As torch's.
+        **kwargs: As torch's.
+
+    Raises:
+        ValueError: If there is no output.
+    """
+
+    def __init__(self, out_channels: int, *args: Any, **kwargs: Any) -> None:
+        if out_channels < 1:
+            raise ValueError(f"a convolution has 1 output channel or more; got {out_channels}")
+        super().__init__(out_channels, *args, **kwargs)
 
     def reset_parameters(self) -> None:
         """Draw the weights, once the number of input channels is known."""
