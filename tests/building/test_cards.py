@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear, relu
 
 import zoo
+from tests.models.learning import fit
 from zoo import init
 from zoo.models.centered import Centered
 from zoo.models.mlp_custom import MyLinear, mlp_custom
@@ -174,7 +175,6 @@ def test_it_learns_digits() -> None:
     model = mlp_custom(64, 10, hidden=64)
     init.apply(model, init.kaiming(generator=torch.Generator().manual_seed(0)))
     nn.init.constant_(model.get_parameter("1.bias"), 3)  # an output that is always 0 learns nothing
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
 
     def accuracy() -> float:
         with torch.no_grad():
@@ -182,8 +182,5 @@ def test_it_learns_digits() -> None:
 
     majority = y[held_out].bincount().max().item() / len(held_out)
     assert accuracy() < majority + 0.15
-    for _ in range(80):
-        optimizer.zero_grad()
-        cross_entropy(model(x[train]), y[train]).backward()
-        optimizer.step()
+    fit(model, lambda: cross_entropy(model(x[train]), y[train]), steps=80, rate=0.01)
     assert accuracy() > max(0.92, majority)

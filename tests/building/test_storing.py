@@ -39,6 +39,8 @@ def file(tmp_path: Path) -> Path:
 
 def bits(tensor: Tensor) -> bytes:
     """A tensor's bytes, in the order of its elements."""
+    if not tensor.numel():
+        return b""
     dense = tensor.detach().resolve_conj().resolve_neg().contiguous()
     return bytes(dense.reshape(-1).view(torch.uint8).tolist())
 
@@ -225,6 +227,14 @@ def test_safetensors_of_others_are_tensors_by_name(
     assert alike(dict(sorted(found.items())), dict(sorted(written.items())))
 
 
+@pytest.mark.parametrize("cut", ["", "]]}"])
+def test_a_structure_that_cannot_be_read_is_not_left_out(file: Path, cut: str) -> None:
+    said = json.dumps({"schema": "zoo.tensors/1", "tree": []})[:-1] + cut
+    safetensors.torch.save_file({"a": torch.ones(2)}, file, {"zoo": said})
+    with pytest.raises(BadTensorFile, match="its structure is damaged"):
+        zoo.load(file)
+
+
 @pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize("ending", [".pt", ".pth"])
 def test_tensors_of_torch_save_are_read(tmp_path: Path, ending: str, *, zipped: bool) -> None:
@@ -300,6 +310,7 @@ def test_any_bytes_give_one_line(tmp_path: Path, data: bytes) -> None:
     [
         ("absent.safetensors", "there is no such file. Name one that zoo.save wrote"),
         ("folder.safetensors", "it is no file"),
+        ("x" * 300 + ".pt", "File name too long. Name a file that you can read"),
         ("mlp.params", r"its name says nothing.*\.safetensors, \.pt and \.pth"),
     ],
 )
@@ -337,6 +348,9 @@ def rewritten(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
         (lambda form: form["views"].update({"0": ["0", ["a"], [1], 0]}), "structure is damaged"),
         (lambda form: form.update(same={"9": "8"}), "structure is damaged"),
         (lambda form: form.update(complex=["0"]), "structure is damaged"),
+        (lambda form: form.update(same=[]), "structure is damaged"),
+        (lambda form: form.update(views=None), "structure is damaged"),
+        (lambda form: form.update(tree={"float": 10**400}), "structure is damaged"),
     ],
 )
 def test_structures_that_are_none(

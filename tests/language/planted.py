@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from tests.models.learning import fit
 from zoo.language import TokenEmbedding
 
 if TYPE_CHECKING:
@@ -90,13 +91,9 @@ def train(
     rate: float = 0.01,
 ) -> list[float]:
     """Adam on random batches of examples; the loss of each step."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
-    losses = []
-    for _ in range(steps):
+
+    def drawn() -> Tensor:
         chosen = torch.randint(len(examples[0]), (batch,))
-        optimizer.zero_grad()
-        value = loss(tuple(one[chosen] for one in examples))
-        value.backward()
-        optimizer.step()
-        losses.append(value.item())
-    return losses
+        return loss(tuple(one[chosen] for one in examples))
+
+    return fit(model, drawn, steps=steps, rate=rate)

@@ -41,9 +41,12 @@ def test_no_texts() -> None:
     rows, lengths = pad_texts([], list, 4)
     assert rows.shape == (0, 4)
     assert lengths.shape == (0,)
+    assert rows.dtype == lengths.dtype == torch.int64
+    with pytest.raises(OptionError, match="0 is no length"):
+        pad_texts([], list, 0)
 
 
-@given(st.integers(1, 40), st.integers(1, 12), st.booleans())
+@given(st.integers(0, 40), st.integers(1, 12), st.booleans())
 def test_a_pass_has_every_row_once(rows: int, size: int, shuffled: bool) -> None:
     numbers = torch.arange(rows)
     generator = torch.Generator().manual_seed(0) if shuffled else None
@@ -52,7 +55,7 @@ def test_a_pass_has_every_row_once(rows: int, size: int, shuffled: bool) -> None
     assert len(seen) == len(batches)
     assert all(len(x) == size for x, _ in seen[:-1])
     assert all(torch.equal(y, x * 10) for x, y in seen)
-    order = torch.cat([x for x, _ in seen])
+    order = torch.cat([numbers[:0], *(x for x, _ in seen)])
     assert torch.equal(order.sort().values, numbers)
     assert shuffled or torch.equal(order, numbers)
 

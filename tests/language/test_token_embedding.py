@@ -105,6 +105,7 @@ def test_a_file_gives_the_same_vectors(
         "2 3\nto 1 2 3 \nbe 4 5 6 \n",  # fastText ends lines with a space
         "to 1 2 3\nbe 4 5 6\n",  # GloVe
         "to 1 2 3\r\nbe 4 5 6",
+        "\ufeffto 1 2 3\nbe 4 5 6\n",
     ],
 )
 def test_formats(text: str, tmp_path: Path) -> None:
@@ -113,6 +114,12 @@ def test_formats(text: str, tmp_path: Path) -> None:
     found = TokenEmbedding.load(path)
     assert found.tokens == ("to", "be")
     assert found.vectors.tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
+def test_no_words_come_back_as_none(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.txt"
+    TokenEmbedding([], torch.zeros(0, 3)).save(path)
+    assert TokenEmbedding.load(path).vectors.shape == (0, 3)
 
 
 def test_words_with_spaces_and_numbers_are_words(tmp_path: Path) -> None:
@@ -132,6 +139,9 @@ def test_words_with_spaces_and_numbers_are_words(tmp_path: Path) -> None:
         (b"to 1 2\n\xff 3 4\n", "line 2: it is no UTF-8"),
         (b"to 1 2\n\nbe 3 4\n", "line 2: it wants a word and 2 numbers, got 0 words in all"),
         (b"", "line 1: it wants a word and numbers, got 0 words in all"),
+        (b"5 100\n", "its first line says 5 words, and 0 lines follow"),
+        (b"2 2\nto 1\nbe 3 4\n", "line 2: it wants a word and 2 numbers, got 2 words in all"),
+        (b"2 300\nto 1 2\nbe 3 4\n", "line 2: it wants a word and 300 numbers, got 3 words"),
         (b"to\n", "line 1: it wants a word and numbers, got 1 words in all"),
         (b"to 1 2\nbe 1e39 4\n", "line 2: a number is not finite"),
     ],
@@ -152,6 +162,14 @@ def test_bad_files(data: bytes, message: str, tmp_path: Path) -> None:
         (lambda: some().similar("man", k=0), "the 0 nearest: there are none"),
         (lambda: TokenEmbedding("ab", torch.ones(3, 2)), "2 words and vectors of shape (3, 2)"),
         (lambda: TokenEmbedding("aba", torch.ones(3, 2)), "word 'a': it is there twice"),
+        (
+            lambda: TokenEmbedding("ab", torch.tensor([[1.0, 2], [3, torch.nan]])),
+            "word 'b': its vector has a number that is not finite",
+        ),
+        (
+            lambda: nearest(torch.ones(2, 3), torch.ones(2), 1),
+            "vectors of shape (2, 3) and a query of shape (2,): they are not as wide",
+        ),
         (lambda: TokenEmbedding(["a b"], torch.ones(1, 2)).save("x"), "word 'a b': a line of a"),
         (lambda: TokenEmbedding.load("none.txt"), "none.txt: No such file or directory"),
     ],

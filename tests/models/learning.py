@@ -35,12 +35,27 @@ def step(loss: Tensor, optimizer: torch.optim.Optimizer) -> float:
     return loss.item()
 
 
-def fit(model: nn.Module, loss: Callable[[], Tensor], *, steps: int, rate: float) -> list[float]:
+def fit(
+    model: nn.Module,
+    loss: Callable[[], Tensor],
+    *,
+    steps: int,
+    rate: float,
+    last_rate: float | None = None,
+) -> list[float]:
     """Adam on the loss of a new batch at each step.
+
+    The rate falls to `last_rate` on a straight line, where there is one.
 
     Returns:
         The loss of each step.
     """
     optimizer = torch.optim.Adam(model.parameters(), rate)
+    end = 1.0 if last_rate is None else last_rate / rate
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, end, total_iters=steps)
+    losses = []
     with one_thread():
-        return [step(loss(), optimizer) for _ in range(steps)]
+        for _ in range(steps):
+            losses.append(step(loss(), optimizer))
+            schedule.step()
+    return losses

@@ -150,11 +150,3 @@ def test_a_bottleneck_without_projection_adds_to_its_input() -> None:
     block(x)
     nn.init.zeros_(block.bn3.weight)
     assert torch.equal(block(x), x)
-
-
-def test_a_layer_without_outputs_is_refused_where_it_is_built() -> None:
-    with pytest.raises(ValueError, match="a linear layer has 1 output or more; got 0"):
-        XavierLinear(0)
-    with pytest.raises(ValueError, match="a convolution has 1 output channel or more; got -3"):
-        XavierConv2d(-3, kernel_size=1)
-    assert XavierLinear(1, bias=False)(torch.rand(2, 3)).shape == (2, 1)

@@ -279,3 +279,15 @@ def test_regions_are_torchvisions(seed: int) -> None:
     regions = torch.cat((image, place, place + size), dim=1)
     ours = roi_pool(features, regions, (3, 4), 0.173)
     assert torch.equal(ours, ops.roi_pool(features, regions, (3, 4), 0.173))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_halves_of_a_pixel_are_rounded_as_torchvision_does(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    features = torch.rand(1, 2, 9, 11, generator=generator)
+    place = torch.randint(-4, 15, (20, 2), generator=generator)
+    size = torch.randint(0, 9, (20, 2), generator=generator)
+    regions = torch.cat((torch.zeros(20, 1), place, place + size), dim=1)
+    assert torch.equal(
+        roi_pool(features, regions, (2, 3), 0.5), ops.roi_pool(features, regions, (2, 3), 0.5)
+    )

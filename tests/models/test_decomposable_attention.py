@@ -98,7 +98,7 @@ def test_overlap_of_words_is_learned() -> None:
         chosen = torch.randint(cut, (64,), generator=random)
         return cross_entropy(model(premises[chosen], hypotheses[chosen]), labels[chosen])
 
-    fit(model, loss, steps=250, rate=5e-3)
+    fit(model, loss, steps=350, rate=5e-3)
     with torch.no_grad():
         said = model.eval()(premises[cut:], hypotheses[cut:]).argmax(1)
     majority = labels[cut:].bincount().max().item() / len(labels[cut:])

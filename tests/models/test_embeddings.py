@@ -129,6 +129,12 @@ def test_first_weights_are_xavier_s() -> None:
             assert 0.95 * bound < weight.abs().max() <= bound * (1 + 1e-6)
 
 
+def test_first_vectors_of_parts_are_small() -> None:
+    """A word is a sum of many: with torch's variance of 1 it would begin far out."""
+    weight = fasttext(300, 50, 20).center.weight
+    assert 0.95 / 20 < weight.abs().max() <= 1 / 20
+
+
 # skip-gram and CBOW
 
 

@@ -102,6 +102,12 @@ def test_a_bilinear_kernel_by_hand() -> None:
     torch.testing.assert_close(bilinear_kernel(1, 1, 3)[0, 0], torch.outer(odd, odd))
 
 
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(0, 1, 0), (3, 0, 0), (3, 1, -1)])
+def test_a_layer_that_cannot_be_is_refused(kernel: int, stride: int, padding: int) -> None:
+    with pytest.raises(ValueError, match=f"kernel {kernel}, stride {stride} and padding {padding}"):
+        TransposedConvScratch(3, 3, kernel, stride, padding)
+
+
 # the network
 
 

@@ -79,12 +79,20 @@ def test_a_token_sees_its_window_only() -> None:
         ({"num_key_value_heads": 3}, "num_attention_heads is 4, which num_key_value_heads, 3"),
         ({"head_dim": 7}, "head_dim is 7; a rotary embedding wants an even one"),
         ({"torch_dtype": "int8"}, "torch_dtype is 'int8'"),
+        ({"layer_types": ["full_attention", "sliding"]}, "layer_types has 'sliding'; it knows"),
+        ({"attn_logit_softcapping": 0.0}, "attn_logit_softcapping is 0.0; it wants a number above"),
+        ({"rope_theta": -1.0}, "rope_theta is -1.0; it wants a number above 0"),
         ({"layer_types": ["full_attention"]}, "layer_types has 1 layers, not 2"),
     ],
 )
 def test_a_setting_that_does_not_fit_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         gemma(**settings)
+
+
+def test_another_head_is_refused() -> None:
+    with pytest.raises(ValueError, match="GemmaForSequenceClassification; only models for causal"):
+        gemma({"model_type": "gemma", "architectures": ["GemmaForSequenceClassification"]})
 
 
 def test_another_activation_is_refused() -> None:

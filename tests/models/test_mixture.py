@@ -119,3 +119,30 @@ def test_a_token_cannot_meet_more_experts_than_there_are() -> None:
 def test_another_architecture_is_refused() -> None:
     with pytest.raises(ValueError, match="model_type is 'deepseek_v3'; known: mixtral, qwen3_moe"):
         mixture({"model_type": "deepseek_v3"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"norm_topk_prob": False}, "norm_topk_prob is False, which a mixtral does not have"),
+        ({"torch_dtype": "float64"}, "experts are float32, bfloat16 or float16"),
+        ({"moe_intermediate_size": 13}, "moe_intermediate_size is 13; experts in float32 want a"),
+        (
+            {"hidden_size": 68, "head_dim": 16, "torch_dtype": "bfloat16"},
+            "hidden_size is 68; experts in bfloat16 want a multiple of 8",
+        ),
+        ({"num_experts": 0}, "num_experts is 0; it wants a whole number from 1 up"),
+    ],
+)
+def test_what_experts_cannot_be_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        mixture(**settings)
+
+
+@pytest.mark.parametrize(("dtype", "width"), [("float32", 12), ("bfloat16", 8), ("float16", 24)])
+@pytest.mark.parametrize("shape", [(1, 1), (2, 7)])
+def test_what_is_not_refused_runs(dtype: str, width: int, shape: tuple[int, int]) -> None:
+    model = mixture(torch_dtype=dtype, moe_intermediate_size=width)
+    logits = model(torch.randint(256, shape))
+    assert logits.isfinite().all()
+    assert logits.dtype == getattr(torch, dtype)

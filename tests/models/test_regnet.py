@@ -72,7 +72,7 @@ def test_one_s_own_regnet_is_the_paper_s_with_its_settings() -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ({"depth": 0}, "depth and group_width are 1 or more; got .*depth=0"),
+        ({"depth": 0}, "depth is 0; it wants a whole number from 1 up"),
         ({"wm": 1.0}, "wa is 0 or more and wm above 1; got .*wm=1.0"),
         ({"w0": 4}, "w0 is 5 or more, which rounds to 8 channels; got 4"),
         ({"squeeze": -0.25}, "squeeze is 0 or more; got -0.25"),
@@ -130,7 +130,7 @@ def test_settings_of_another_number_of_stages(name: str) -> None:
         ({"depths": (1, 0, 1, 1)}, r"depths are .*; got \[1, 0, 1, 1\]"),
         ({"depths": (), "channels": ()}, r"depths are of one stage or more.*; got \[\]"),
         ({"groups": 0}, "32 channels do not split into groups of 0"),
-        ({"stem_channels": 0}, "a convolution has 1 output channel or more; got 0"),
+        ({"stem_channels": 0}, "out_channels is 0; it wants a whole number from 1 up"),
     ],
 )
 def test_stages_that_give_no_network(arguments: Mapping[str, Any], line: str) -> None:

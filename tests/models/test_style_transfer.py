@@ -76,7 +76,7 @@ def test_style_does_not_see_where_something_is() -> None:
 
 
 def test_an_image_takes_on_the_style_of_another() -> None:
-    """From noise, with a network that was never trained, whose features are still features."""
+    """Beginning with the content; features of a network that was never trained still tell."""
     photos = [
         torch.tensor(one[:48, :48]).permute(2, 0, 1) / 255 for one in load_sample_images().images
     ]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import zoo
+from tests.models.learning import fit, one_thread
 from zoo.models.blocks.positional import sinusoids
 from zoo.models.blocks.transformer import (
     AddNorm,
@@ -52,11 +53,9 @@ LENS = torch.tensor([3, 2])
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
     """Small models are quicker so."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
+    with one_thread():
+        yield
 
 
 def close(ours: Tensor, theirs: Tensor) -> None:
@@ -369,16 +368,13 @@ def test_copies_and_reverses_words_that_it_never_saw(
     src, tgt, lens = words(reverse)
     model = transformer(29, 29, 48, 96, 4, 1, 0.0)
     model(src[:2], tgt[:2], lens[:2])
-    optimizer = torch.optim.Adam(model.parameters(), lr=4e-3)
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
-    for _ in range(steps):
+
+    def loss() -> Tensor:
         some = torch.randint(200, len(src), (64,))  # the first 200 are for the test
         scores = model(src[some], tgt[some, :-1], lens[some])
-        loss = nn.functional.cross_entropy(scores.mT, tgt[some, 1:], ignore_index=PAD)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
+        return nn.functional.cross_entropy(scores.mT, tgt[some, 1:], ignore_index=PAD)
+
+    fit(model, loss, steps=steps, rate=4e-3, last_rate=0.0)
     wanted = tgt[:200, 1:]
     counts = wanted[wanted != PAD]
     commonest = float((counts == counts.mode().values).float().mean())

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchvision.models import VisionTransformer, get_model
 
 import zoo
+from tests.models.learning import fit, one_thread
 from zoo.models import vit as models
 from zoo.models.vit import BOOK, PatchEmbedding, ViT, ViTBlock, ViTMLP, ViTSizes
 
@@ -36,11 +37,9 @@ TWINS = {
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
     """Small models are quicker so."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
+    with one_thread():
+        yield
 
 
 def close(ours: Tensor, theirs: Tensor) -> None:
@@ -204,15 +203,12 @@ def test_digits() -> None:
     known, new = order[:1400], order[1400:]
     model = ViT(ViTSizes(2, 48, 96, 4), img_size=8, patch_size=4, dropout=0.0)
     model(images[:1])
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=300)
-    for _ in range(300):
+
+    def loss() -> Tensor:
         some = known[torch.randint(0, len(known), (64,))]
-        loss = nn.functional.cross_entropy(model(images[some]), labels[some])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
+        return nn.functional.cross_entropy(model(images[some]), labels[some])
+
+    fit(model, loss, steps=300, rate=3e-3, last_rate=0.0)
     with torch.no_grad():
         right = model.eval()(images[new]).argmax(dim=1) == labels[new]
     commonest = float(labels[new].bincount().max()) / len(new)

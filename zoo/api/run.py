@@ -129,13 +129,11 @@ def save_trace(trace: Trace, path: str | Path) -> None:
         OptionError: The name ends otherwise.
         OutputError: The system refused.
     """
-    from pathlib import Path
-
     from zoo.analysis.saved import check, packed
-    from zoo.files import write_whole
+    from zoo.files import expanded, write_whole
 
     check(path)
-    write_whole(Path(path).expanduser(), packed(trace, path))
+    write_whole(expanded(path), packed(trace, path))
 
 
 def traced(

@@ -59,8 +59,8 @@ def unpack(stored: Mapping[str, Tensor], form: Mapping[str, Any]) -> Any:
         What was taken apart.
 
     Raises:
-        ValueError: The structure is none, or is not that of these tensors; KeyError, IndexError,
-            TypeError or RuntimeError likewise.
+        ValueError: The structure is none, or is not that of these tensors; LookupError, TypeError,
+            ArithmeticError, AttributeError or RuntimeError likewise.
     """
     return _unpacked(form["tree"], _tied(form, stored))
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -22,10 +21,11 @@ from torch.nn.parameter import is_lazy
 
 from zoo.building.packing import pack, unpack
 from zoo.errors import BadTensorFile, InitError, Misfit, OptionError, OutputError, StoreError
-from zoo.files import check_writable, whole
+from zoo.files import check_writable, expanded, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 SCHEMA = "zoo.tensors/1"
 ENDING = ".safetensors"
@@ -48,7 +48,7 @@ def save(what: Any, path: str | Path) -> None:
         StoreError: There is something in it that is none of these, or the name ends otherwise.
         OutputError: The file cannot be written.
     """
-    place = Path(path).expanduser()
+    place = expanded(path)
     if place.suffix != ENDING:
         hint = f"End it in {ENDING}; torch.save writes other files."
         raise StoreError(f"to {place}", "zoo writes safetensors files", hint)
@@ -91,13 +91,17 @@ def load(path: str | Path, *, device: str | torch.device = "cpu") -> Any:
             ends otherwise.
         OptionError: There is no such device here.
     """
-    place = Path(path).expanduser()
+    place = expanded(path)
     if place.suffix not in (ENDING, *TORCH_ENDINGS):
         known = f"{ENDING}, {' and '.join(TORCH_ENDINGS)}"
         raise BadTensorFile(str(path), f"its name says nothing of what it is. Known are {known}.")
-    if not place.is_file():
-        found = "it is no file" if place.exists() else "there is no such file"
-        raise BadTensorFile(str(path), f"{found}. Name one that zoo.save wrote.")
+    try:
+        found = place.is_file(), place.exists()
+    except OSError as error:
+        raise BadTensorFile(str(path), _refused(error)) from None
+    if not found[0]:
+        reason = "it is no file" if found[1] else "there is no such file"
+        raise BadTensorFile(str(path), f"{reason}. Name one that zoo.save wrote.")
     there = _device(device)
     return _from_safetensors(place, there) if place.suffix == ENDING else _from_torch(place, there)
 
@@ -194,8 +198,10 @@ def _from_safetensors(path: Path, device: torch.device) -> Any:
         reason = f"it is no safetensors file, or damaged ({_first_line(error)})"
         raise BadTensorFile(str(path), f"{reason}. Make it again.") from None
     try:
-        form = json.loads(said) if said is not None else None
-    except (ValueError, RecursionError):
+        form = json.loads(said or "null")
+    except (ValueError, RecursionError) as error:
+        if f'"{SCHEMA}"' in str(said):  # ours, and no more what it was
+            raise _damaged(path, error) from None
         form = None
     if not isinstance(form, dict):
         return stored
@@ -207,11 +213,20 @@ def _from_safetensors(path: Path, device: torch.device) -> Any:
         return stored
     try:
         return unpack(stored, form)
-    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
-        reason = f"its structure is damaged ({_first_line(error)})"
-        raise BadTensorFile(
-            str(path), f"{reason}. Its tensors can still be read with safetensors."
-        ) from None
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        AttributeError,
+        RuntimeError,
+    ) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> BadTensorFile:
+    reason = f"its structure is damaged ({_first_line(error)})"
+    return BadTensorFile(str(path), f"{reason}. Its tensors can still be read with safetensors.")
 
 
 def _from_torch(path: Path, device: torch.device) -> Any:
@@ -220,8 +235,7 @@ def _from_torch(path: Path, device: torch.device) -> Any:
             warnings.simplefilter("ignore")
             return torch.load(path, map_location=device, weights_only=True)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise BadTensorFile(str(path), f"{reason}. Name a file that you can read.") from None
+        raise BadTensorFile(str(path), _refused(error)) from None
     except Exception as error:  # noqa: BLE001 - damaged pickles raise anything
         raise BadTensorFile(str(path), _why_not(error)) from None
 
@@ -235,6 +249,11 @@ def _why_not(error: Exception) -> str:
     if "weights only" in str(error).lower().replace("_", " "):
         return "it holds more than tensors. Save a state_dict(), or ask for a safetensors file."
     return "it is damaged, cut off, or no file of torch.save. Make it again."
+
+
+def _refused(error: OSError) -> str:
+    """Why the system does not read a file, in one line."""
+    return f"{error.strerror or type(error).__name__}. Name a file that you can read."
 
 
 def _device(device: str | torch.device) -> torch.device:

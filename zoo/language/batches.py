@@ -30,8 +30,8 @@ class Batches:
         (3, [4, 4, 2])
 
     Raises:
-        OptionError: The tensors have different numbers of rows, there are none, or batches have no
-            rows.
+        OptionError: The tensors have different numbers of rows, there are no tensors, or batches
+            have no rows.
     """
 
     tensors: tuple[Tensor, ...]
@@ -64,5 +64,6 @@ class Batches:
         order = torch.arange(rows)
         if self.generator is not None:
             order = torch.randperm(rows, generator=self.generator)
-        for chosen in order.split(self.batch_size):
+        for first in range(0, rows, self.batch_size):
+            chosen = order[first : first + self.batch_size]  # (batch,)
             yield tuple(tensor[chosen] for tensor in self.tensors)

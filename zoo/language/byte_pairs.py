@@ -51,7 +51,8 @@ class BytePairs:
         unknown: The symbol of characters that are not in the alphabet; None refuses them.
 
     Raises:
-        LanguageError: A pair has a part that nothing makes.
+        LanguageError: A pair has a part that nothing makes, the unknown symbol is the end mark, or
+            an encoding of bytes has letters that are none.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class BytePairs:
     ) -> None:
         self.alphabet, self.merges = tuple(alphabet), tuple(merges)
         self.end, self.unknown = end, unknown
+        self._check_marks()
         known = dict.fromkeys([*([unknown] if unknown else []), *self.alphabet])
         if end:
             known[end] = None
@@ -82,6 +84,20 @@ class BytePairs:
 
     def __len__(self) -> int:
         return len(self.symbols)
+
+    def _check_marks(self) -> None:
+        if self.unknown is not None and self.unknown == self.end:
+            raise LanguageError(
+                f"unknown symbol {self.unknown!r}", "it is the end mark too", "Choose another."
+            )
+        letters = "".join((*self.alphabet, self.unknown or ""))
+        wrong = "" if self.end else letters.lstrip("".join(BYTES))[:1]
+        if wrong:
+            raise LanguageError(
+                f"letter {wrong!r} in an encoding of bytes",
+                "a byte is a letter from U+0000 to U+00FF",
+                "Name an end mark, for an encoding of characters.",
+            )
 
     def segment(self, word: str) -> tuple[str, ...]:
         """Parts of one word, its end mark among them.
@@ -156,10 +172,13 @@ class BytePairs:
                     f"id {number}", f"there are {len(self.symbols)} symbols", "Give ids below that."
                 )
             parts.append(self.symbols[number])
-        joined = "".join(parts)
-        if self.end:
-            return joined.replace(self.end, " ").removesuffix(" ")
-        data = joined.encode("latin-1")
+        if self.end:  # a part ends with the mark where a word ends, and nowhere else
+            words = (
+                part.removesuffix(self.end) + " " if part.endswith(self.end) else part
+                for part in parts
+            )
+            return "".join(words).removesuffix(" ")
+        data = "".join(parts).encode("latin-1")
         try:
             return data.decode("utf-8", "surrogatepass")
         except UnicodeDecodeError:
@@ -201,7 +220,7 @@ class BytePairs:
         except OSError as error:
             reason = error.strerror or str(error)
             raise LanguageError(str(path), reason, "Name a file that is there.") from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise _no_file(path, f"it is no JSON ({error})") from None
         fault = _fault(form)
         if fault:
@@ -225,7 +244,8 @@ def train_byte_pairs(
         An encoding of characters: those of the words, sorted.
 
     Raises:
-        LanguageError: There is no word or no end mark, or a word has white space or the end mark.
+        LanguageError: There is no word or no end mark, a word has white space or the end mark, or
+            there are less than 0 merges or words.
 
     Example:
         >>> train_byte_pairs({"low": 5, "lower": 2}, 3, end="_").merges
@@ -237,6 +257,9 @@ def train_byte_pairs(
             "it wants an end mark, and words that are not empty and have no white space",
             "Count the words of text.split(), or train on bytes.",
         )
+    _check_limit(merges)
+    if min(counts.values()) < 0:
+        raise LanguageError("training on words", "a count is below 0", "Count the words of a text.")
     alphabet = sorted({character for word in counts for character in word})
     words = [(_characters(word, end), count) for word, count in counts.items()]
     return BytePairs(alphabet, find_merges(words, merges), end=end, unknown=unknown)
@@ -253,7 +276,7 @@ def train_byte_pairs_on_bytes(text: str, merges: int) -> BytePairs:
         An encoding of any text.
 
     Raises:
-        LanguageError: There is no text.
+        LanguageError: There is no text, or there are less than 0 merges.
 
     Example:
         >>> pairs = train_byte_pairs_on_bytes("so so so", 2)
@@ -262,6 +285,7 @@ def train_byte_pairs_on_bytes(text: str, merges: int) -> BytePairs:
     """
     if not text:
         raise LanguageError("training on a text", "it is empty", "Give some text.")
+    _check_limit(merges)
     counts = Counter(_CHUNKS.findall(text))
     words = [(_characters(word, ""), count) for word, count in counts.items()]
     return BytePairs(BYTES, find_merges(words, merges), end="")
@@ -298,10 +322,9 @@ def find_merges(words: Sequence[tuple[list[str], int]], limit: int) -> list[Pair
         note(number)
     merges: list[Pair] = []
     while len(merges) < limit and (most := max(total.values(), default=0)) > 0:
-        best = min(
-            (pair for pair, count in total.items() if count == most),
-            key=lambda pair: _first_place(pair, where, words),
-        )
+        tied = {pair for pair, count in total.items() if count == most}
+        first = min(min(where[pair]) for pair in tied)
+        best = next(pair for pair in pairwise(words[first][0]) if pair in tied)
         merges.append(best)
         for number in sorted(where[best]):
             forget(number)
@@ -311,13 +334,9 @@ def find_merges(words: Sequence[tuple[list[str], int]], limit: int) -> list[Pair
     return merges
 
 
-def _first_place(
-    pair: Pair, where: Mapping[Pair, set[int]], words: Sequence[tuple[list[str], int]]
-) -> tuple[int, int]:
-    """The first word that has a pair, and where in it."""
-    number = min(where[pair])
-    parts = words[number][0]
-    return number, list(pairwise(parts)).index(pair)
+def _check_limit(merges: int) -> None:
+    if merges < 0:
+        raise LanguageError(f"{merges} merges", "there are none", "Ask for 0 or more.")
 
 
 def _joined(parts: Sequence[str], pair: Pair) -> list[str]:

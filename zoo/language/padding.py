@@ -35,10 +35,7 @@ def truncate_pad(tokens: Sequence[Token], num_steps: int, padding: Token) -> lis
         >>> truncate_pad(["good", "film"], 3, "<pad>"), truncate_pad([7, 8, 9], 2, 0)
         (['good', 'film', '<pad>'], [7, 8])
     """
-    if num_steps < 1:
-        raise OptionError(
-            "num_steps", f"{num_steps} is no length", "Give a whole number from 1 on."
-        )
+    _check_length(num_steps)
     kept = list(tokens[:num_steps])
     return kept + [padding] * (num_steps - len(kept))
 
@@ -60,6 +57,9 @@ def pad_texts(
     Returns:
         Token ids (N, num_steps) and valid lengths (N,), both int64.
 
+    Raises:
+        OptionError: `num_steps` is below 1.
+
     Example:
         >>> rows, lengths = pad_texts([[3, 4], [5, 6, 7, 8]], list, 3)
         >>> rows.tolist(), lengths.tolist()
@@ -67,7 +67,16 @@ def pad_texts(
     """
     import torch
 
+    _check_length(num_steps)
     known = [ids(text) for text in texts]
     rows = [truncate_pad(text, num_steps, padding) for text in known]
     lengths = [min(len(text), num_steps) for text in known]
-    return torch.tensor(rows, dtype=torch.int64).reshape(-1, num_steps), torch.tensor(lengths)
+    filled = torch.tensor(rows, dtype=torch.int64).reshape(-1, num_steps)  # (N, num_steps)
+    return filled, torch.tensor(lengths, dtype=torch.int64)
+
+
+def _check_length(num_steps: int) -> None:
+    if num_steps < 1:
+        raise OptionError(
+            "num_steps", f"{num_steps} is no length", "Give a whole number from 1 on."
+        )

@@ -104,7 +104,7 @@ def subword_ids(
     bags = []
     for word in words:
         *parts, whole = subwords(word, shortest, longest)
-        if shortest <= len(whole) <= longest and whole not in parts:
+        if shortest <= len(whole) <= longest:
             parts.append(whole)  # short enough to be an n-gram as well
         own = [vocabulary[word]] if word in vocabulary else []
         bags.append([*own, *(known + fnv1a(part) % buckets for part in parts)])

@@ -7,11 +7,13 @@ vector has the largest cosine to b - a + c, each of these of length 1.
 
 Files are the text formats of word2vec and fastText, whose first line has the numbers of words and
 of numbers in a vector, and of GloVe, which is the same without that line: a word and its vector a
-line, with single spaces between.
+line, with single spaces between. A first line of two whole numbers alone is always taken for those
+numbers, so that a file that was cut off, or whose vectors are of another width, is refused.
 """
 
 from __future__ import annotations
 
+import codecs
 import math
 from array import array
 from pathlib import Path
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 EXACT = ".9g"
 """Nine digits tell any two float32 apart."""
+BOM = codecs.BOM_UTF8
+"""What some editors put before a text; it is no part of its first word."""
 
 
 class TokenEmbedding:
@@ -39,7 +43,7 @@ class TokenEmbedding:
         vectors: (V, N); kept without their gradient.
 
     Raises:
-        LanguageError: Their numbers differ, or a word is there twice.
+        LanguageError: Their numbers differ, a word is there twice, or a number is not finite.
 
     Example:
         >>> vectors = torch.tensor([[1, 1], [2, 2], [1, 0]])
@@ -61,6 +65,12 @@ class TokenEmbedding:
         if len(self.ids) != len(self.tokens):
             twice = next(one for number, one in enumerate(self.tokens) if self.ids[one] != number)
             raise LanguageError(f"word {twice!r}", "it is there twice", "Give each word once.")
+        finite = self.vectors.isfinite().all(dim=1)
+        if not finite.all():
+            wrong = self.tokens[int(finite.int().argmin())]
+            raise LanguageError(
+                f"word {wrong!r}", "its vector has a number that is not finite", "Train anew."
+            )
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -178,10 +188,11 @@ class TokenEmbedding:
             LanguageError: It cannot be read; the line at fault is named.
         """
         try:
-            lines = Path(path).read_bytes().removesuffix(b"\n").split(b"\n")
+            data = Path(path).read_bytes().removeprefix(BOM)
         except OSError as error:
             reason = error.strerror or str(error)
             raise LanguageError(str(path), reason, "Name a file that is there.") from None
+        lines = data.removesuffix(b"\n").split(b"\n")
         words, width = _header(lines)
         start = 0 if words is None else 1
         if words is not None and words != len(lines) - start:
@@ -217,10 +228,16 @@ def nearest(
         Cosines and row numbers, (k,) each, the largest first; of equal ones the first row first.
 
     Raises:
-        LanguageError: k is below 1.
+        LanguageError: k is below 1, or the vectors are of another width.
     """
     if k < 1:
         raise LanguageError(f"the {k} nearest", "there are none", "Ask for 1 or more.")
+    if vectors.dim() != 2 or query.shape != vectors.shape[1:]:
+        raise LanguageError(
+            f"vectors of shape {tuple(vectors.shape)} and a query of shape {tuple(query.shape)}",
+            "they are not as wide",
+            "Give a matrix, and a vector of its width.",
+        )
     scores = nn.functional.cosine_similarity(vectors, query, dim=1)  # (V,)
     left_out = [] if without is None else set(without.tolist())
     if left_out:
@@ -233,12 +250,7 @@ def nearest(
 def _header(lines: Sequence[bytes]) -> tuple[int | None, int]:
     """Words, where the first line says how many, and numbers in a vector."""
     first = lines[0].split()
-    second = lines[1].split() if len(lines) > 1 else []
-    if (
-        len(first) == 2
-        and all(word.isdigit() for word in first)
-        and len(second) == 1 + int(first[1])
-    ):
+    if len(first) == 2 and all(word.isdigit() for word in first):
         return int(first[0]), int(first[1])
     return None, len(first) - 1
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
+
+from zoo.models._sizes import at_least_one
 
 Config = str | os.PathLike[str] | Mapping[str, object] | None
 
@@ -104,10 +106,7 @@ def check_counts(settings: object, names: Iterable[str]) -> None:
     Raises:
         ValueError: One is less than 1.
     """
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and value < 1:
-            raise ValueError(f"{name} is {value}; it wants a whole number from 1 up")
+    at_least_one(**{name: getattr(settings, name) for name in names})
 
 
 def check_shares(settings: object, names: Iterable[str]) -> None:
@@ -140,6 +139,56 @@ def check_one_of(settings: object, name: str, known: Iterable[str]) -> None:
     value, words = getattr(settings, name), tuple(known)
     if value is not None and value not in words:
         raise ValueError(f"{name} is {value!r}; known: {', '.join(words)}")
+
+
+def check_above_zero(settings: object, names: Iterable[str]) -> None:
+    """Hold numbers to more than 0, where they are set.
+
+    Args:
+        settings: What has them as attributes.
+        names: Which.
+
+    Raises:
+        ValueError: One is 0 or less.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and value <= 0:
+            raise ValueError(f"{name} is {value}; it wants a number above 0")
+
+
+def check_layer_types(types: Sequence[str] | None, layers: int) -> None:
+    """Hold what each block attends to to the words that are known, one for each block.
+
+    Args:
+        types: Words; None where the config has none.
+        layers: Blocks.
+
+    Raises:
+        ValueError: There are more or fewer, or one is unknown.
+    """
+    if types is None:
+        return
+    if len(types) != layers:
+        raise ValueError(f"layer_types has {len(types)} layers, not {layers}")
+    for one in types:
+        if one not in ("full_attention", "sliding_attention"):
+            raise ValueError(f"layer_types has {one!r}; it knows full and sliding attention")
+
+
+def check_causal(found: Mapping[str, object]) -> None:
+    """Refuse a config whose model has another head than one that tells the next token.
+
+    Args:
+        found: The config's settings.
+
+    Raises:
+        ValueError: `architectures` has a class that is no `...ForCausalLM`.
+    """
+    classes = found.get("architectures")
+    for name in classes if isinstance(classes, list | tuple) else ():
+        if not str(name).endswith("ForCausalLM"):
+            raise ValueError(f"architectures has {name}; only models for causal LM are known")
 
 
 def check_kind(found: Mapping[str, object], known: Iterable[str]) -> str:

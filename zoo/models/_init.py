@@ -13,6 +13,8 @@ from typing import Any
 
 from torch import nn
 
+from zoo.models._sizes import at_least_one
+
 
 def xavier_uniform(module: nn.Module) -> None:
     """Draw the weight of a `Linear` or `Conv2d` anew; leave any other module as it is.
@@ -36,6 +38,7 @@ def xavier_embedding(words: int, width: int) -> nn.Embedding:
     Returns:
         An embedding of (V, N), uniform within sqrt(6 / (V + N)) of 0.
     """
+    at_least_one(vocab_size=words, embedding_dim=width)
     table = nn.Embedding(words, width)
     nn.init.xavier_uniform_(table.weight)
     return table
@@ -58,17 +61,15 @@ class XavierLinear(nn.LazyLinear):
 
     Args:
         out_features: Width of the output.
-        *args: As torch's.
-        **kwargs: As torch's.
+        **options: `bias`, `device` and `dtype`, as of `nn.LazyLinear`.
 
     Raises:
-        ValueError: If there is no output.
+        ValueError: The output is not at least one wide.
     """
 
-    def __init__(self, out_features: int, *args: Any, **kwargs: Any) -> None:
-        if out_features < 1:
-            raise ValueError(f"a linear layer has 1 output or more; got {out_features}")
-        super().__init__(out_features, *args, **kwargs)
+    def __init__(self, out_features: int, **options: Any) -> None:
+        at_least_one(out_features=out_features)
+        super().__init__(out_features, **options)
 
     def reset_parameters(self) -> None:
         """Draw the weights, once the number of inputs is known."""
@@ -82,17 +83,15 @@ class XavierConv2d(nn.LazyConv2d):
 
     Args:
         out_channels: Channels of the output.
-        *args: As torch's.
-        **kwargs: As torch's.
+        **options: `kernel_size`, `stride` and the others, as of `nn.LazyConv2d`.
 
     Raises:
-        ValueError: If there is no output.
+        ValueError: The output has not at least one channel.
     """
 
-    def __init__(self, out_channels: int, *args: Any, **kwargs: Any) -> None:
-        if out_channels < 1:
-            raise ValueError(f"a convolution has 1 output channel or more; got {out_channels}")
-        super().__init__(out_channels, *args, **kwargs)
+    def __init__(self, out_channels: int, **options: Any) -> None:
+        at_least_one(out_channels=out_channels)
+        super().__init__(out_channels, **options)
 
     def reset_parameters(self) -> None:
         """Draw the weights, once the number of input channels is known."""

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from zoo.models._init import XavierLinear
+from zoo.models._sizes import at_least_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -175,8 +176,7 @@ class ScratchConv2d(nn.Module):
         self, in_channels: int, out_channels: int, size: int, *, padding: int = 0, stride: int = 1
     ) -> None:
         super().__init__()
-        if min(in_channels, out_channels) < 1:
-            raise ValueError(f"channels are 1 or more; got {in_channels} and {out_channels}")
+        at_least_one(in_channels=in_channels, out_channels=out_channels)
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, size, size))
         self.bias = nn.Parameter(torch.zeros(out_channels))
         nn.init.xavier_uniform_(self.weight)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.models._init import xavier_embedding
+from zoo.models._sizes import at_least_one
 
 
 class FastText(nn.Module):
@@ -33,10 +34,14 @@ class FastText(nn.Module):
 
     def __init__(self, vocab_size: int, buckets: int, embedding_dim: int) -> None:
         super().__init__()
+        at_least_one(vocab_size=vocab_size, buckets=buckets, embedding_dim=embedding_dim)
         self.padding = vocab_size + buckets
         self.center = nn.EmbeddingBag(
             self.padding + 1, embedding_dim, mode="sum", padding_idx=self.padding
         )
+        bound = 1 / embedding_dim  # as in the authors' code
+        nn.init.uniform_(self.center.weight, -bound, bound)
+        nn.init.zeros_(self.center.weight[self.padding])
         self.context = xavier_embedding(vocab_size, embedding_dim)
 
     def forward(self, center_subwords: Tensor, contexts_and_negatives: Tensor) -> Tensor:

@@ -13,8 +13,11 @@ from dataclasses import dataclass, fields
 from zoo.models._config import (
     DTYPES,
     Config,
+    check_above_zero,
+    check_causal,
     check_counts,
     check_kind,
+    check_layer_types,
     check_needed,
     check_one_of,
     check_types,
@@ -116,6 +119,7 @@ class GemmaConfig:
     def __post_init__(self) -> None:
         check_types(self)
         check_counts(self, (*NEEDED, "head_dim", "sliding_window", "query_pre_attn_scalar"))
+        check_above_zero(self, ("rope_theta", "attn_logit_softcapping", "final_logit_softcapping"))
         check_one_of(self, "torch_dtype", DTYPES)
         if self.num_attention_heads % self.num_key_value_heads:
             raise ValueError(
@@ -124,9 +128,7 @@ class GemmaConfig:
             )
         if self.head_dim % 2:
             raise ValueError(f"head_dim is {self.head_dim}; a rotary embedding wants an even one")
-        types = self.layer_types
-        if types is not None and len(types) != self.num_hidden_layers:
-            raise ValueError(f"layer_types has {len(types)} layers, not {self.num_hidden_layers}")
+        check_layer_types(self.layer_types, self.num_hidden_layers)
 
     @property
     def scale(self) -> float:
@@ -162,6 +164,7 @@ def read(config: Config, given: Mapping[str, object]) -> GemmaConfig:
         found["rope_theta"] = rope.get("rope_theta", 10000.0)
         found["rope_scaling"] = rope if rope.get("rope_type", "default") != "default" else None
     kind = check_kind(found, CLASSES)
+    check_causal(found)
     refuse(found, REFUSED)
     activation = found.get("hidden_activation") or "gelu_pytorch_tanh"
     if activation != "gelu_pytorch_tanh":

@@ -14,6 +14,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from zoo.models._sizes import at_least_one
+
 
 class GloVe(nn.Module):
     """Predicts the logarithm of the count of a pair.
@@ -25,6 +27,7 @@ class GloVe(nn.Module):
 
     def __init__(self, vocab_size: int, embedding_dim: int) -> None:
         super().__init__()
+        at_least_one(vocab_size=vocab_size, embedding_dim=embedding_dim)
         self.center = nn.Embedding(vocab_size, embedding_dim)
         self.context = nn.Embedding(vocab_size, embedding_dim)
         self.center_bias = nn.Embedding(vocab_size, 1)

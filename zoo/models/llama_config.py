@@ -22,9 +22,13 @@ from typing import Any
 from zoo.models._config import (
     DTYPES,
     Config,
+    check_above_zero,
+    check_causal,
     check_counts,
     check_kind,
+    check_layer_types,
     check_needed,
+    check_one_of,
     check_types,
     load,
     refuse,
@@ -210,9 +214,8 @@ class LlamaConfig:
         self._check_rope()
         if self.hidden_act not in ("silu", "swish"):
             raise ValueError(f"hidden_act is {self.hidden_act!r}; this architecture has silu")
-        if self.torch_dtype is not None and self.torch_dtype not in DTYPES:
-            raise ValueError(f"torch_dtype is {self.torch_dtype!r}; known: {', '.join(DTYPES)}")
-        self._check_layers()
+        check_one_of(self, "torch_dtype", DTYPES)
+        check_layer_types(self.layer_types, self.num_hidden_layers)
 
     def _check_heads(self) -> None:
         heads, shared = self.num_attention_heads, self.key_heads
@@ -234,24 +237,13 @@ class LlamaConfig:
         kind = rope["rope_type"]
         if kind not in ROPE_NEEDS:
             raise ValueError(f"rope_scaling is of type {kind!r}; known: {', '.join(ROPE_NEEDS)}")
-        if self.rope_theta <= 0:
-            raise ValueError(f"rope_theta is {self.rope_theta}; it wants a number above 0")
+        check_above_zero(self, ("rope_theta",))
         for name in ROPE_NEEDS[kind]:
             value = rope.get(name)
             if not isinstance(value, int | float) or value <= 0:
                 raise ValueError(f"rope_scaling of type {kind} wants a number {name} above 0")
         if kind == "llama3" and rope["high_freq_factor"] <= rope["low_freq_factor"]:
             raise ValueError("rope_scaling wants a high_freq_factor above its low_freq_factor")
-
-    def _check_layers(self) -> None:
-        types = self.layer_types
-        if types is None:
-            return
-        if len(types) != self.num_hidden_layers:
-            raise ValueError(f"layer_types has {len(types)} layers, not {self.num_hidden_layers}")
-        for one in types:
-            if one not in ("full_attention", "sliding_attention"):
-                raise ValueError(f"layer_types has {one!r}; it knows full and sliding attention")
 
 
 def read(config: Config, given: Mapping[str, object]) -> LlamaConfig:
@@ -281,10 +273,7 @@ def read(config: Config, given: Mapping[str, object]) -> LlamaConfig:
 def _refuse(found: Mapping[str, object]) -> str:
     """The `model_type`, or ""; ValueError where a config describes another model."""
     kind = check_kind(found, CLASSES)
-    classes = found.get("architectures")
-    for name in classes if isinstance(classes, list | tuple) else ():
-        if not str(name).endswith("ForCausalLM"):
-            raise ValueError(f"architectures has {name}; only models for causal LM are known")
+    check_causal(found)
     refuse(found, REFUSED)
     refuse(found, REFUSED_BUT_ONE, unless=(None, 1))
     for key, kinds in SWITCHES.items():

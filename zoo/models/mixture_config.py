@@ -111,9 +111,35 @@ def read(config: Config, given: Mapping[str, object]) -> tuple[LlamaConfig, Mixt
     found = {**UNSAID[kind], **{ALIASES.get(name, name): one for name, one in found.items()}}
     if kind != "qwen3_moe":
         found.setdefault("moe_intermediate_size", found.get("intermediate_size"))
-        found["norm_topk_prob"] = True
+        if found.get("norm_topk_prob") is False:
+            raise ValueError("norm_topk_prob is False, which a mixtral does not have")
     names = {field.name for field in fields(MixtureConfig)}
     check_needed(found, ("num_experts", "num_experts_per_tok", "moe_intermediate_size"))
     experts = {name: found.pop(name) for name in names & set(found)}
     decoder = read_decoder({**found, "model_type": DECODERS[kind]}, {})
-    return decoder, MixtureConfig(**experts)  # type: ignore[arg-type]  # checked there
+    settings = MixtureConfig(**experts)  # type: ignore[arg-type]  # checked there
+    check_grouped(decoder, settings)
+    return decoder, settings
+
+
+def check_grouped(decoder: LlamaConfig, experts: MixtureConfig) -> None:
+    """Refuse what torch's grouped product, which computes the experts, does not take.
+
+    Args:
+        decoder: Settings of the decoder.
+        experts: Settings of its experts.
+
+    Raises:
+        ValueError: The dtype is float64, or a row of a weight is no multiple of 16 bytes.
+    """
+    dtype = decoder.torch_dtype or "float32"
+    if dtype == "float64":
+        raise ValueError("torch_dtype is 'float64'; experts are float32, bfloat16 or float16")
+    step = 4 if dtype == "float32" else 8  # of 16 bytes
+    widths = {
+        "hidden_size": decoder.hidden_size,
+        "moe_intermediate_size": experts.moe_intermediate_size,
+    }
+    for name, width in widths.items():
+        if width % step:
+            raise ValueError(f"{name} is {width}; experts in {dtype} want a multiple of {step}")

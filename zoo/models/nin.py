@@ -31,7 +31,7 @@ def nin_block(
         The three convolutions, each with its ReLU.
     """
     return nn.Sequential(
-        XavierConv2d(num_channels, kernel_size, stride=strides, padding=padding),
+        XavierConv2d(num_channels, kernel_size=kernel_size, stride=strides, padding=padding),
         nn.ReLU(),
         XavierConv2d(num_channels, kernel_size=1),
         nn.ReLU(),

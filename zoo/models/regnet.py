@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from zoo.models._init import XavierConv2d
+from zoo.models._sizes import at_least_one
 from zoo.models.resnet import head
 
 if TYPE_CHECKING:
@@ -174,8 +175,7 @@ class RegNet(nn.Sequential):
 
     def __init__(self, settings: Settings, num_classes: int = 10, *, squeeze: float = 0.0) -> None:
         super().__init__()
-        if min(settings.depth, settings.group_width) < 1:
-            raise ValueError(f"depth and group_width are 1 or more; got {settings}")
+        at_least_one(depth=settings.depth, group_width=settings.group_width)
         if settings.wa < 0 or settings.wm <= 1:
             raise ValueError(f"wa is 0 or more and wm above 1; got {settings}")
         if settings.w0 < 5:

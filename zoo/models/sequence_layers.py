@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from zoo.models._sizes import at_least_one
 from zoo.models.blocks.attention import MultiHeadAttention
 from zoo.models.blocks.positional import PositionalEncoding
 
@@ -53,11 +54,12 @@ class SequenceCNN(nn.Module):
         kernel_size: Tokens k that one is computed from; odd, so that it stands in their middle.
 
     Raises:
-        ValueError: `kernel_size` is even.
+        ValueError: `kernel_size` is even, or below 1.
     """
 
     def __init__(self, num_hiddens: int, kernel_size: int) -> None:
         super().__init__()
+        at_least_one(num_hiddens=num_hiddens, kernel_size=kernel_size)
         if kernel_size % 2 == 0:
             raise ValueError(f"a kernel of {kernel_size} tokens has no middle: take an odd number")
         padding = kernel_size // 2
@@ -78,6 +80,7 @@ class SequenceRNN(nn.Module):
 
     def __init__(self, num_hiddens: int) -> None:
         super().__init__()
+        at_least_one(num_hiddens=num_hiddens)
         self.rnn = nn.RNN(num_hiddens, num_hiddens, batch_first=True)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, n, d)

@@ -85,7 +85,8 @@ class TinySSD(nn.Module):
         width: Channels of the blocks after it.
 
     Raises:
-        ValueError: `sizes` and `ratios` are not for the same number of scales, or for less than 2.
+        ValueError: `sizes` and `ratios` are not for the same number of scales, or for less than 2,
+            or there is no class.
     """
 
     def __init__(
@@ -103,6 +104,8 @@ class TinySSD(nn.Module):
                 f"sizes for {len(sizes)} scales and ratios for {len(ratios)}: "
                 "give both for the same number of scales, 2 or more"
             )
+        if num_classes < 1:
+            raise ValueError(f"{num_classes} classes beside background: give 1 or more")
         self.num_classes, self.sizes, self.ratios = num_classes, sizes, ratios
         per_pixel = [len(s) + len(r) - 1 for s, r in zip(sizes, ratios, strict=True)]
         halving = [down_sample_block(width) for _ in sizes[2:]]

@@ -29,6 +29,7 @@ from math import sqrt
 from torch import Tensor, nn
 
 from zoo.models._init import XavierLinear
+from zoo.models._sizes import at_least_one
 from zoo.models.blocks.encoder_decoder import Decoder, Encoder, EncoderDecoder
 from zoo.models.blocks.positional import PositionalEncoding
 from zoo.models.blocks.transformer import TransformerDecoderBlock, TransformerEncoderBlock
@@ -63,6 +64,7 @@ class TransformerEncoder(Encoder):
         use_bias: bool = False,
     ) -> None:
         super().__init__()
+        at_least_one(vocab_size=vocab_size, num_hiddens=num_hiddens, num_blks=num_blks)
         self.scale = sqrt(num_hiddens)
         self.embedding = nn.Embedding(vocab_size, num_hiddens)
         nn.init.normal_(self.embedding.weight, std=1 / self.scale)
@@ -110,6 +112,7 @@ class TransformerDecoder(Decoder):
         use_bias: bool = False,
     ) -> None:
         super().__init__()
+        at_least_one(vocab_size=vocab_size, num_hiddens=num_hiddens, num_blks=num_blks)
         self.scale = sqrt(num_hiddens)
         self.embedding = nn.Embedding(vocab_size, num_hiddens)
         nn.init.normal_(self.embedding.weight, std=1 / self.scale)

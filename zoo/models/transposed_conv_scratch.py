@@ -77,6 +77,9 @@ class TransposedConvScratch(nn.Module):
         stride: Pixels of the output to a pixel of the input.
         padding: Pixels cut off each side of the output.
         bias: Whether each output channel has a bias.
+
+    Raises:
+        ValueError: The kernel or the stride is below 1, or the padding negative.
     """
 
     def __init__(
@@ -90,6 +93,11 @@ class TransposedConvScratch(nn.Module):
         bias: bool = False,
     ) -> None:
         super().__init__()
+        if min(kernel_size, stride) < 1 or padding < 0:
+            raise ValueError(
+                f"kernel {kernel_size}, stride {stride} and padding {padding}: "
+                "give a kernel and a stride of 1 or more, and a padding of 0 or more"
+            )
         self.stride, self.padding = stride, padding
         weight = torch.empty(in_channels, out_channels, kernel_size, kernel_size)
         self.weight = nn.Parameter(nn.init.xavier_uniform_(weight))

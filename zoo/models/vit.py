@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.models._init import XavierConv2d, XavierLinear
+from zoo.models._sizes import at_least_one
 from zoo.models.blocks.attention import MultiHeadAttention
 
 EPS = 1e-6
@@ -64,11 +65,12 @@ class PatchEmbedding(nn.Module):
         num_hiddens: Width N of a token.
 
     Raises:
-        ValueError: `img_size` is no multiple of `patch_size`.
+        ValueError: `img_size` is no multiple of `patch_size`, or one of them is below 1.
     """
 
     def __init__(self, img_size: int = 96, patch_size: int = 16, num_hiddens: int = 512) -> None:
         super().__init__()
+        at_least_one(img_size=img_size, patch_size=patch_size, num_hiddens=num_hiddens)
         if img_size % patch_size:
             raise ValueError(f"an image of {img_size} pixels does not split into {patch_size}s")
         self.img_size = img_size
@@ -173,11 +175,12 @@ class ViT(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
+        at_least_one(num_classes=num_classes)
         width = sizes.num_hiddens
         self.patch_embedding = PatchEmbedding(img_size, patch_size, width)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         tokens = self.patch_embedding.num_patches + 1
-        self.pos_embedding = nn.Parameter(0.02 * torch.randn(1, tokens, width))
+        self.pos_embedding = nn.Parameter(torch.empty(1, tokens, width).normal_(std=0.02))
         self.dropout = nn.Dropout(dropout)
         self.blks = nn.Sequential(
             *(

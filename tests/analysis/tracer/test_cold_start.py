@@ -52,8 +52,13 @@ BOOK = """
 names = [row["name"] for row in zoo.list_models(plugin="book").rows]
 assert "lenet" in names
 deep = ("vgg13", "vgg16", "vgg19", "resnet101", "resnet152", "densenet169", "densenet201")
+deep += ("resnet110_cifar", "resnet1202_cifar", "preresnet110", "preresnet1001", "vit_huge_14")
+own = ("fcn", "fasttext", "textcnn")  # torchvision, embedding bags, the gradient of amax
+deep += ("resnext101_32x4d", "resnext101_64x4d", "resnext101_32x8d", "transformer_big")
 for name in names:
-    if name not in deep:  # of the same blocks as their smaller sisters
+    if name in (*deep, *own):  # deep ones are of the same blocks as their smaller sisters
+        continue
+    if zoo.params(f"book/{name}").totals["trainable_parameters"]:
         step(name, f"book/{name}", optimizer="adamw")
 for optimizer in ("sgd", "adam"):
     step("lenet_bn", "lenet_bn", optimizer=optimizer)

@@ -98,3 +98,9 @@ def test_training_a_norm_on_one_value() -> None:
     failure = run(nn.BatchNorm1d(4), [(1, 4)], training=True).failure
     assert failure is not None
     assert "more than one value a channel" in failure.message
+
+
+def test_a_stack_of_torch_s_own_is_left_out() -> None:
+    failure = broken(nn.Unflatten(1, (-1, 0)), torch.empty(2, 0))
+    assert failure.message.endswith("-1 can be any value and is ambiguous")
+    assert "frame #" not in failure.message + failure.error

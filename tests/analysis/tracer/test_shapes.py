@@ -301,7 +301,7 @@ def test_a_clone_in_another_memory_format_is_torchs() -> None:
 @given(
     st.lists(st.tuples(st.integers(1, 3), st.booleans(), st.booleans()), max_size=4),
     st.integers(0, 4),
-    st.sampled_from([f"{name}.Tensor" for name in BINARY]),
+    st.sampled_from([*(f"{name}.Tensor" for name in BINARY), "maximum.default", "minimum.default"]),
 )
 def test_operands_that_both_stretch(dims: list[Any], left_out: int, name: str) -> None:
     """Shape and strides, for operands that are contiguous."""
@@ -311,6 +311,38 @@ def test_operands_that_both_stretch(dims: list[Any], left_out: int, name: str) -
     assert mine is not NotImplemented
     theirs = kernel(name)(left, right)
     assert (mine.shape, mine.stride()) == (theirs.shape, theirs.stride())
+
+
+@pytest.mark.parametrize("pads", [[1, 2], [-1, -1, -1, -1], [0, 0, 2, -1], [-2, 3, 0, 1]])
+def test_padding_adds_and_takes_away(pads: list[int]) -> None:
+    real = torch.ones(2, 3, 4, 5)
+    mine = RULES["constant_pad_nd.default"](blanked(real), pads)
+    theirs = kernel("constant_pad_nd.default")(real, pads)
+    assert (mine.shape, mine.stride()) == (theirs.shape, theirs.stride())
+
+
+def test_a_mask_turned_round() -> None:
+    for real in (torch.ones(3, 4, dtype=torch.bool), torch.ones(3, 4, dtype=torch.bool).T):
+        mine, theirs = RULES["bitwise_not.default"](blanked(real)), ~real
+        assert (mine.shape, mine.stride(), mine.dtype) == (
+            theirs.shape,
+            theirs.stride(),
+            theirs.dtype,
+        )
+
+
+@pytest.mark.parametrize("rank", [2, 3])
+def test_adaptive_max_pooling(rank: int) -> None:
+    real = torch.ones(2, 3, *(4, 5, 6)[:rank])
+    for size in ([1] * rank, [2, 3, 5][:rank]):
+        mine = RULES[f"adaptive_max_pool{rank}d.default"](blanked(real), size)
+        theirs = kernel(f"adaptive_max_pool{rank}d.default")(real, size)
+        for one, other in zip(mine, theirs, strict=True):
+            assert (one.shape, one.stride(), one.dtype) == (
+                other.shape,
+                other.stride(),
+                other.dtype,
+            )
 
 
 @pytest.mark.parametrize("shapes", [((4, 1), (3,)), ((3,), ()), ((), (3,)), ((2, 3), (2, 3))])
@@ -368,6 +400,7 @@ def test_sums_over_dims(shape: Any, dims: list[int], keep: bool, dtype: torch.dt
     rank = len(shape)
     if len({dim % rank for dim in dims}) == len(dims):
         agrees("sum.dim_IntList", blank(shape, dtype), dims, keep)
+        agrees("amax.default", blank(shape, dtype), dims, keep)
 
 
 def test_sums_over_dims_are_answered() -> None:

@@ -44,7 +44,8 @@ def failure_of(error: BaseException, model: nn.Module, recorder: Recorder) -> Fa
     if recorder.broken_op is not None and recorder.broken_op[0] is error:
         _, op, _ = recorder.broken_op
     record = recorder.calls.get(call)
-    raised = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    said = str(error).partition("Exception raised from")[0]  # before torch's own C++ stack
+    raised = f"{type(error).__name__}: {' '.join(said.split())}"
     got = ", ".join(map(str, inputs)) or "no tensor"
     if record is None:
         return Failure(0, op, raised, inputs, line_of_error(error.__traceback__), None, raised)

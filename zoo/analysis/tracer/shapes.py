@@ -234,6 +234,10 @@ def _empty_strided(tensor: Tensor, size: Any, stride: Any, **options: Any) -> An
     return torch.empty_strided(tuple(size), tuple(stride), dtype=dtype, device=META)
 
 
+def _unmask(tensor: Tensor) -> Any:
+    return like(tensor) if tensor.dtype == torch.bool else NotImplemented
+
+
 def _masks(left: Tensor, right: Any) -> Any:
     """Of two masks of one shape."""
     alike = left.shape == right.shape and left.dtype == right.dtype == torch.bool
@@ -474,6 +478,32 @@ def _grouped_mm(
     return NotImplemented
 
 
+def adaptive_max(tensor: Tensor, size: Sequence[Any]) -> tuple[Tensor, Tensor]:
+    """Blanks of the largest elements, of a size that is asked for, and of where they are."""
+    shape = (*tensor.shape[: -len(size)], *size)
+    kinds = (tensor.dtype, torch.int64)
+    found, places = (torch.empty(shape, dtype=kind, device=META) for kind in kinds)
+    return found, places
+
+
+def padded(tensor: Tensor, pads: Sequence[Any], *_: Any) -> Tensor:
+    """A blank with dims that are longer, or shorter, at both ends; of the last dim first."""
+    size = list(tensor.shape)
+    for at in range(len(pads) // 2):
+        size[-1 - at] = size[-1 - at] + pads[2 * at] + pads[2 * at + 1]
+        if size[-1 - at] < 0:
+            raise RuntimeError(f"padding by {list(pads)} leaves nothing")
+    return torch.empty(size, dtype=tensor.dtype, device=META)
+
+
+def _adaptive_max(tensor: Tensor, size: Sequence[int]) -> Any:
+    return adaptive_max(tensor, size) if tensor.is_contiguous() else NotImplemented
+
+
+def _pad(tensor: Tensor, pads: Sequence[int], *_: Any) -> Any:
+    return padded(tensor, pads) if tensor.is_contiguous() else NotImplemented
+
+
 def _cat(tensors: list[Tensor], dim: int = 0) -> Any:
     first = tensors[0]
     rank = first.dim()
@@ -514,6 +544,12 @@ def _sum_over(tensor: Tensor, dims: Any, keepdim: bool = False, **options: Any) 
     if out is NotImplemented:
         return NotImplemented
     return torch.empty(out.size(), dtype=torch.int64, device=META)
+
+
+def _extreme(tensor: Tensor, dims: Any = (), keepdim: bool = False) -> Any:
+    """The largest or smallest along dims."""
+    known = dims and tensor.is_floating_point()
+    return _mean(tensor, dims, keepdim) if known else NotImplemented
 
 
 def _nll_loss(tensor: Tensor, target: Tensor, weight: Any, reduction: int, _: int) -> Any:
@@ -583,6 +619,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         **{f"{name}.default": _unary for name in UNARY},
         **{f"{name}_.default": _unary_in_place for name in UNARY},
         **{f"{name}.{kind}": _binary for name in BINARY for kind in ("Tensor", "Scalar")},
+        **dict.fromkeys(("maximum.default", "minimum.default"), _binary),
         "div.Tensor": _quotient,
         "div.Scalar": _quotient,
         **{
@@ -597,6 +634,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "_unsafe_view.default": _unsafe_view,
         "unsafe_split.Tensor": _unsafe_split,
         "new_empty_strided.default": _empty_strided,
+        "bitwise_not.default": _unmask,
         "bitwise_or.Tensor": _masks,
         "bitwise_and.Tensor": _masks,
         "any.default": _any,
@@ -629,9 +667,14 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "avg_pool2d.default": _avg_pool,
         "_adaptive_avg_pool2d.default": _adaptive_avg_pool,
         "_grouped_mm.default": _grouped_mm,
+        "constant_pad_nd.default": _pad,
+        "adaptive_max_pool2d.default": _adaptive_max,
+        "adaptive_max_pool3d.default": _adaptive_max,
         "cat.default": _cat,
         "mean.dim": _mean,
         "sum.dim_IntList": _sum_over,
+        "amax.default": _extreme,
+        "amin.default": _extreme,
         "roll.default": _roll,
         "scatter_.value": _scatter_in_place,
         "flip.default": _flip,

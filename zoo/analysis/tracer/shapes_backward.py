@@ -31,7 +31,8 @@ OUTPUT_FIRST = ("threshold_backward", "leaky_relu_backward")
 """Those of `LIKE_GRADIENT` whose result is laid out as the other operand, not as the gradient."""
 LIKE_INPUT = (
     "max_pool2d_with_indices_backward avg_pool2d_backward _adaptive_avg_pool2d_backward "
-    "_adaptive_avg_pool3d_backward avg_pool3d_backward"
+    "_adaptive_avg_pool3d_backward avg_pool3d_backward adaptive_max_pool2d_backward "
+    "adaptive_max_pool3d_backward"
 ).split()
 """The gradient has the shape of the second operand, the input."""
 IN_PLACE = (
@@ -86,7 +87,8 @@ def _like_input(_: Tensor, tensor: Tensor, *__: Any, **___: Any) -> Any:
 def _convolution(gradient: Tensor, tensor: Tensor, weight: Tensor, sizes: Any, *rest: Any) -> Any:
     """Gradients of input, weight and bias, as far as the mask asks for them."""
     wants = rest[-1]
-    if tensor.dim() != weight.dim() or not tensor.is_contiguous() or not weight.is_contiguous():
+    plain = weight.is_contiguous() and (tensor.is_contiguous() or not wants[0])
+    if tensor.dim() != weight.dim() or not plain:
         return NotImplemented
     channels = gradient.shape[1]
     made = (like(tensor), like(weight), new(weight, channels))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from zoo.analysis.tracer.blank import META
-from zoo.analysis.tracer.shapes import like
+from zoo.analysis.tracer.shapes import adaptive_max, like, padded
 from zoo.analysis.tracer.symbolic import closed
 
 Dims = Sequence[Any]
@@ -235,15 +235,6 @@ def _detach(tensor: Tensor) -> Tensor:
     return _strided(tensor, tensor.shape, tensor.stride())
 
 
-def _pad(tensor: Tensor, pads: Dims, *_: Any) -> Tensor:
-    size = list(tensor.shape)
-    for at in range(len(pads) // 2):
-        size[-1 - at] = size[-1 - at] + pads[2 * at] + pads[2 * at + 1]
-        if size[-1 - at] < 0:
-            raise RuntimeError(f"padding by {list(pads)} leaves nothing")
-    return torch.empty(size, dtype=tensor.dtype, device=META)
-
-
 def _repeat(tensor: Tensor, times: Dims) -> Tensor:
     more = len(times) - tensor.dim()
     size = (1,) * more + tuple(tensor.shape)
@@ -282,13 +273,6 @@ def _group_norm(
 def _upsample(tensor: Tensor, size: Dims, *_: Any) -> Tensor:
     shape = (*tensor.shape[: -len(size)], *size)
     return torch.empty(shape, dtype=tensor.dtype, device=META)
-
-
-def _adaptive_max(tensor: Tensor, size: Dims) -> tuple[Tensor, Tensor]:
-    shape = (*tensor.shape[: -len(size)], *size)
-    kinds = (tensor.dtype, torch.int64)
-    found, places = (torch.empty(shape, dtype=kind, device=META) for kind in kinds)
-    return found, places
 
 
 def _adaptive_average(tensor: Tensor, size: Dims) -> Tensor:
@@ -357,7 +341,7 @@ RULES: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "unbind.int": _unbind,
         "detach.default": _detach,
         "alias.default": _detach,
-        "constant_pad_nd.default": _pad,
+        "constant_pad_nd.default": padded,
         "repeat.default": _repeat,
         **{f"arange.{kind}": _arange for kind in ("default", "start", "start_step")},
         **{f"{name}.default": _new for name in ("zeros", "ones", "rand", "randn")},
@@ -372,8 +356,8 @@ RULES: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "cumsum.default": _running,
         "cumprod.default": _running,
         "pixel_shuffle.default": _pixel_shuffle,
-        "adaptive_max_pool2d.default": _adaptive_max,
-        "adaptive_max_pool3d.default": _adaptive_max,
+        "adaptive_max_pool2d.default": adaptive_max,
+        "adaptive_max_pool3d.default": adaptive_max,
         "_adaptive_avg_pool2d.default": _adaptive_average,
         "_adaptive_avg_pool3d.default": _adaptive_average,
         "native_group_norm.default": _group_norm,

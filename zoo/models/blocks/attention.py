@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softmax
 
 from zoo.models._init import XavierLinear
+from zoo.models._sizes import at_least_one
 
 
 def valid_mask(valid_lens: Tensor, keys: int) -> Tensor:
@@ -91,6 +92,7 @@ class AdditiveAttention(nn.Module):
 
     def __init__(self, num_hiddens: int, dropout: float = 0.0) -> None:
         super().__init__()
+        at_least_one(num_hiddens=num_hiddens)
         self.W_k = XavierLinear(num_hiddens, bias=False)
         self.W_q = XavierLinear(num_hiddens, bias=False)
         self.w_v = XavierLinear(1, bias=False)
@@ -120,13 +122,14 @@ class MultiHeadAttention(nn.Module):
         bias: Whether the four linear maps have biases.
 
     Raises:
-        ValueError: `num_hiddens` is no multiple of `num_heads`.
+        ValueError: `num_hiddens` is no multiple of `num_heads`, or one of them is below 1.
     """
 
     def __init__(
         self, num_hiddens: int, num_heads: int, dropout: float = 0.0, *, bias: bool = False
     ) -> None:
         super().__init__()
+        at_least_one(num_hiddens=num_hiddens, num_heads=num_heads)
         if num_hiddens % num_heads:
             raise ValueError(f"{num_hiddens} hidden units cannot be shared by {num_heads} heads")
         self.num_heads = num_heads

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from zoo.models._sizes import at_least_one
+
 
 def sinusoids(length: int, width: int) -> Tensor:
     """The encoding of each position.
@@ -39,6 +41,7 @@ class PositionalEncoding(nn.Module):
 
     def __init__(self, num_hiddens: int, dropout: float = 0.0, max_len: int = 1000) -> None:
         super().__init__()
+        at_least_one(num_hiddens=num_hiddens, max_len=max_len)
         self.dropout = nn.Dropout(dropout)
         self.register_buffer("P", sinusoids(max_len, num_hiddens), persistent=False)
 

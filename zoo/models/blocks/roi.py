@@ -7,23 +7,34 @@ on the regions' values, so that this runs region by region.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
+
+
+def nearest(place: float) -> int:
+    """The nearest whole number; a half goes away from 0, and not to the even number.
+
+    >>> [nearest(place) for place in (0.5, 2.5, 2.4, -2.5)]
+    [1, 3, 2, -3]
+    """
+    return int(math.copysign(math.floor(abs(place) + 0.5), place))
 
 
 def parts(start: float, end: float, number: int, length: int) -> list[slice]:
     """What each part of a region covers along one side of the features.
 
     Args:
-        start: First pixel of the region, in pixels of the features.
-        end: Its last pixel, which belongs to it.
+        start: First pixel of the region, in pixels of the features; halves go away from 0.
+        end: Its last pixel, which belongs to it; rounded likewise.
         number: Parts.
         length: Pixels that there are.
 
     Returns:
         A slice for each part; neighbours overlap where the division is not even.
     """
-    first, last = round(start), round(end)
+    first, last = nearest(start), nearest(end)
     whole = max(last - first + 1, 1)
     edges = [
         (first + n * whole // number, first - (n + 1) * whole // -number) for n in range(number)

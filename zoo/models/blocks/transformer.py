@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.models._init import XavierLinear
+from zoo.models._sizes import at_least_one
 from zoo.models.blocks.attention import MultiHeadAttention
 
 
@@ -29,6 +30,7 @@ class PositionWiseFFN(nn.Module):
 
     def __init__(self, ffn_num_hiddens: int, ffn_num_outputs: int) -> None:
         super().__init__()
+        at_least_one(ffn_num_hiddens=ffn_num_hiddens)
         self.dense1 = XavierLinear(ffn_num_hiddens)
         self.relu = nn.ReLU()
         self.dense2 = XavierLinear(ffn_num_outputs)
