@@ -24,10 +24,10 @@ HEAD = """# Published figures
 
 What papers and other projects print of models that are in zoo, beside what zoo counts. Written by
 `python tools/published.py`, held by `pytest tests/test_catalog_published.py`. Figures without a
-unit are exact; rounded ones agree where ours is within half of the last digit, but for those whose
-source contradicts itself, as their lines say. torchvision's own
-builders are held to their published figures by `pytest tests/test_published.py`
-([all models](gallery.md)).
+unit are printed to the last one, and ours are the same; rounded ones agree where ours is within
+half of the last digit. Where a source cuts digits off, contradicts itself or counts something else,
+its line says so, and ours may differ by that much. torchvision's own builders are held to their
+published figures by `pytest tests/test_published.py` ([all models](gallery.md)).
 
 Parameters are counted once where tensors are tied. MACs are multiply-accumulates.
 """
@@ -49,7 +49,8 @@ class Row:
     published: int
     """As printed, in ones."""
     rounding: int
-    """What its last digit stands for; 1 where it is exact."""
+    """Twice what ours may differ by: what its last digit stands for, more where `note` says why; 1
+    where it is exact."""
     source: str
     """Where it is printed."""
     note: str
@@ -65,9 +66,9 @@ class Row:
     @property
     def printed(self) -> str:
         """The published figure with as many digits as its source gives."""
-        if self.rounding == 1:
+        if self.rounding == 1 or self.published % 1000:  # what is rounded ends in three zeros
             return f"{self.published:,}"
-        power, unit = (9, "G") if self.figure == "macs" else (6, "M")
+        power, unit = (9, "G") if self.published >= 10**9 else (6, "M")
         digits = max(0, power - int(log10(self.rounding)))
         return f"{self.published / 10**power:,.{digits}f} {unit}"
 

@@ -697,4 +697,4 @@ def test_very_many_depths_are_not_all_looked_at() -> None:
     assert len(report.rows) == 1 + DEPTHS
     assert report.rows[-1]["plan"] == f"through {layers - 2}"
     (note,) = [note.text for note in report.notes if note.code == "depths"]
-    assert note.startswith("8 depths between these are left out")
+    assert note.startswith("Depths between these that are left out: 8;")

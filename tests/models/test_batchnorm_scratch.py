@@ -58,6 +58,13 @@ def test_the_network_is_lenet_bn() -> None:
     assert sum(value.numel() for value in values) == 44878
 
 
+def test_one_value_has_no_variance_in_training() -> None:
+    model = batchnorm_scratch()
+    with pytest.raises(ValueError, match="wants 2 values a feature or more; got 1"):
+        model(torch.rand(1, 1, 28, 28))
+    assert model.eval()(torch.rand(1, 1, 28, 28)).isfinite().all()
+
+
 def test_averages_are_not_saved() -> None:
     assert [*ScratchBatchNorm(4, 2).state_dict()] == ["weight", "bias"]
 

@@ -103,6 +103,13 @@ def test_a_window_larger_than_the_image() -> None:
         pool2d(torch.rand(1, 1, 2, 2), 3)
 
 
+def test_channels_that_do_not_meet() -> None:
+    with pytest.raises(ValueError, match="a kernel of 3 channels on images of 1"):
+        conv_scratch(in_channels=3)(torch.rand(1, 1, 28, 28))
+    with pytest.raises(ValueError, match="in_channels is 0; it wants a whole number from 1 up"):
+        conv_scratch(in_channels=0)
+
+
 def twin(model: ConvScratch) -> nn.Sequential:
     """The same network of torch's layers, with the same weights."""
     layers: list[nn.Module] = []

@@ -11,7 +11,7 @@ from torch import nn
 
 import zoo
 from zoo.models.anynet import Stage, anynet
-from zoo.models.regnet import SqueezeExcite, X, Y, regnet, regnetx, regnety, stages_of
+from zoo.models.regnet import Settings, SqueezeExcite, X, Y, regnet, regnetx, regnety, stages_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,8 +72,10 @@ def test_one_s_own_regnet_is_the_paper_s_with_its_settings() -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ({"depth": 0}, "w0, depth and group_width are 1 or more; got .*depth=0"),
+        ({"depth": 0}, "depth is 0; it wants a whole number from 1 up"),
         ({"wm": 1.0}, "wa is 0 or more and wm above 1; got .*wm=1.0"),
+        ({"w0": 4}, "w0 is 5 or more, which rounds to 8 channels; got 4"),
+        ({"squeeze": -0.25}, "squeeze is 0 or more; got -0.25"),
     ],
 )
 def test_settings_that_give_no_network(arguments: Mapping[str, Any], line: str) -> None:
@@ -120,6 +122,34 @@ def test_stages_of_anynet_halve_the_image() -> None:
 def test_settings_of_another_number_of_stages(name: str) -> None:
     with pytest.raises(ValueError, match=f"depths are of 4 stages, {name} of 3"):
         anynet(**{name: [8, 8, 8]})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ({"depths": (1, 0, 1, 1)}, r"depths are .*; got \[1, 0, 1, 1\]"),
+        ({"depths": (), "channels": ()}, r"depths are of one stage or more.*; got \[\]"),
+        ({"groups": 0}, "32 channels do not split into groups of 0"),
+        ({"stem_channels": 0}, "out_channels is 0; it wants a whole number from 1 up"),
+    ],
+)
+def test_stages_that_give_no_network(arguments: Mapping[str, Any], line: str) -> None:
+    with pytest.raises(ValueError, match=line):
+        anynet(**arguments)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.25])
+def test_the_least_squeeze_is_one_channel(share: float) -> None:
+    network = regnet(w0=8, wa=8.0, wm=2.0, depth=3, group_width=8, squeeze=share)
+    network(torch.rand(2, 1, 32, 32))
+    widths = [m.squeeze.out_channels for m in network.modules() if isinstance(m, SqueezeExcite)]
+    assert len(widths) == 3
+    assert (min(widths) == 1) is (share == 0.001)
+
+
+def test_the_narrowest_regnet() -> None:
+    settings = Settings(5, 0.0, 2.0, 2, 8)
+    assert list(stages_of(settings)) == [(2, 8, 8)]
 
 
 def test_anynet_on_the_command_line_s_words() -> None:

@@ -137,6 +137,20 @@ def test_blocks_whose_last_layer_is_zero_pass_their_input_on() -> None:
         assert torch.equal(before(x - 0.5), x - 0.5)  # nothing is cut off: no ReLU on the way
 
 
+def test_the_first_shortcut_begins_behind_norm_and_relu() -> None:
+    """Section 4 of the paper: the first activation stands before the two paths part."""
+    torch.manual_seed(0)
+    model = preresnet(depth=8)
+    model(torch.rand(2, 1, 8, 8))
+    firsts = [model.get_submodule(f"b{number}.0") for number in (2, 3, 4)]
+    x = torch.randn(2, 16, 8, 8)
+    for block in firsts:
+        nn.init.zeros_(block.get_submodule("conv2").weight)
+    ready = firsts[0].get_submodule("bn1")(x).relu()
+    assert torch.equal(firsts[0](x), ready)
+    assert firsts[1](x).min() < 0
+
+
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """Small operators on several threads mostly wait, where other processes run too."""

@@ -221,7 +221,7 @@ def freeze(steps: Sequence[tuple[Plan, Trace]], *, epochs: int = 10) -> Report:
         notes.append(Note("warning", "cpu-ratio", text))
     skipped = sum(plan.skipped for plan, _ in steps)
     if skipped:
-        text = f"{skipped} depths between these are left out; name one with --through."
+        text = f"Depths between these that are left out: {skipped}; name one with --through."
         notes.append(Note("info", "depths", text))
     notes.append(
         Note(

@@ -51,10 +51,16 @@ class AnyNet(nn.Sequential):
         stem_channels: Channels of the stem.
         stages: The stages, each of which halves height and width.
         num_classes: Width of the output.
+
+    Raises:
+        ValueError: If a stage has no block.
     """
 
     def __init__(self, stem_channels: int, stages: Sequence[Stage], num_classes: int = 10) -> None:
         super().__init__()
+        depths = [stage.depth for stage in stages]
+        if min(depths, default=0) < 1:
+            raise ValueError(f"depths are of one stage or more, 1 block or more each; got {depths}")
         self.stem = nn.Sequential(
             XavierConv2d(stem_channels, kernel_size=3, stride=2, padding=1),  # (B, S, H / 2, W / 2)
             nn.BatchNorm2d(stem_channels),

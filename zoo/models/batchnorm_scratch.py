@@ -44,15 +44,20 @@ def batch_norm(
 
     Returns:
         The result, of x's shape, and the averages after.
+
+    Raises:
+        ValueError: If in training a feature has one value only, which has no variance.
     """
     if not training:
         mean, var = moving
         return weight * (x - mean) / torch.sqrt(var + eps) + bias, moving
+    count = x.numel() // x.shape[1]
+    if count < 2:
+        raise ValueError(f"batch norm in training wants 2 values a feature or more; got {count}")
     dims = [dim for dim in range(x.dim()) if dim != 1]
     mean = x.mean(dims, keepdim=True)  # (1, F) or (1, F, 1, 1)
     var = ((x - mean) ** 2).mean(dims, keepdim=True)  # likewise
     y = weight * (x - mean) / torch.sqrt(var + eps) + bias
-    count = x.numel() // x.shape[1]
     batch = mean.detach(), var.detach() * count / (count - 1)  # the variance without bias
     old_mean, old_var = ((1 - momentum) * old for old in moving)
     return y, (old_mean + momentum * batch[0], old_var + momentum * batch[1])

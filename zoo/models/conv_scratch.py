@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from zoo.models._init import XavierLinear
+from zoo.models._sizes import at_least_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,7 +126,12 @@ def conv2d(
 
     Returns:
         Images of H' = (H + 2 * padding - h) // stride + 1 rows; W' likewise.
+
+    Raises:
+        ValueError: If image and kernel differ in input channels, or the window is too large.
     """
+    if x.shape[1] != kernel.shape[1]:
+        raise ValueError(f"a kernel of {kernel.shape[1]} channels on images of {x.shape[1]}")
     height, width = kernel.shape[2:]
     parts = shifted(pad(x, (padding,) * 4), (height, width), stride)
     y = reduce(torch.add, (corr2d_1x1(part, kernel[:, :, i, j]) for i, j, part in parts))
@@ -161,12 +167,16 @@ class ScratchConv2d(nn.Module):
         size: Height and width of the window, in pixels.
         padding: Rows and columns of zeros added on each side, in pixels.
         stride: Step of the window, in pixels.
+
+    Raises:
+        ValueError: If there are no channels.
     """
 
     def __init__(
         self, in_channels: int, out_channels: int, size: int, *, padding: int = 0, stride: int = 1
     ) -> None:
         super().__init__()
+        at_least_one(in_channels=in_channels, out_channels=out_channels)
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, size, size))
         self.bias = nn.Parameter(torch.zeros(out_channels))
         nn.init.xavier_uniform_(self.weight)

@@ -22,7 +22,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from zoo.models._init import xavier_uniform
-from zoo.models.blocks.inception import Branches, ConvNorm, average_branch, classifier
+from zoo.models.blocks.inception import EPS, Branches, ConvNorm, average_branch, classifier
 
 
 def stem() -> nn.Sequential:
@@ -164,10 +164,10 @@ class AuxiliaryHead(nn.Sequential):
         super().__init__()
         self.pool = nn.AvgPool2d(5, stride=3)  # (B, C, 5, 5)
         self.conv1 = nn.Conv2d(channels, 128, 1, bias=False)  # (B, 128, 5, 5)
-        self.norm1 = nn.BatchNorm2d(128, eps=1e-3)
+        self.norm1 = nn.BatchNorm2d(128, eps=EPS)
         self.act1 = nn.ReLU()
         self.conv2 = nn.Conv2d(128, 768, 5, bias=False)  # (B, 768, 1, 1)
-        self.norm2 = nn.BatchNorm2d(768, eps=1e-3)
+        self.norm2 = nn.BatchNorm2d(768, eps=EPS)
         self.act2 = nn.ReLU()
         self.mean = nn.AdaptiveAvgPool2d(1)  # (B, 768, 1, 1)
         self.flatten = nn.Flatten()  # (B, 768)

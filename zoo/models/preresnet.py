@@ -15,7 +15,8 @@ and its appendix. For (B, C, 32, 32), with n blocks in each stage:
     n         18    111                   (bottleneck: the 1x1 at its end is 4 times as wide)
 
 No convolution has a bias. The shortcut is the input itself; where shapes differ it is a 1x1
-convolution of the input after its norm and ReLU. Without shortcuts the same layers are a plain
+convolution of the input after its norm and ReLU. In the first block of all, norm and ReLU come
+before the two paths part (section 4). Without shortcuts the same layers are a plain
 network, which does not train when it is deep.
 """
 
@@ -53,7 +54,9 @@ class PreBasic(nn.Module):
         self.conv1 = XavierConv2d(channels, kernel_size=3, padding=1, stride=strides, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
         self.conv2 = XavierConv2d(channels, kernel_size=3, padding=1, bias=False)
-        self.project = projection(channels, strides) if project and residual else None
+        self.project: nn.Module | None = None
+        if project and residual:
+            self.project = projection(channels, strides)
         self.residual = residual
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W)
@@ -92,7 +95,9 @@ class PreBottleneck(nn.Module):
         self.conv2 = XavierConv2d(channels, kernel_size=3, padding=1, stride=strides, bias=False)
         self.bn3 = nn.BatchNorm2d(channels)
         self.conv3 = XavierConv2d(wide, kernel_size=1, bias=False)
-        self.project = projection(wide, strides) if project and residual else None
+        self.project: nn.Module | None = None
+        if project and residual:
+            self.project = projection(wide, strides)
         self.residual = residual
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W)
@@ -154,6 +159,8 @@ class PreResNet(nn.Sequential):
             differs = stage > 0 or bottleneck
             channels = width * 2**stage
             first = block(channels, strides, project=differs, residual=residual)
+            if stage == 0 and residual and not bottleneck:
+                first.project = nn.Identity()  # of the input after its norm and ReLU
             others = [block(channels, residual=residual) for _ in range(blocks - 1)]
             self.add_module(f"b{stage + 2}", nn.Sequential(first, *others))
         self.head = nn.Sequential(nn.LazyBatchNorm2d(), nn.ReLU(), *head(num_classes))

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from zoo.models._init import XavierConv2d
+from zoo.models._sizes import at_least_one
 from zoo.models.resnet import head
 
 if TYPE_CHECKING:
@@ -165,7 +166,8 @@ class RegNet(nn.Sequential):
     Args:
         settings: What the stages are computed from.
         num_classes: Width of the output.
-        squeeze: Channels of squeeze and excitation, as a share of the block's input; 0 for none.
+        squeeze: Channels of squeeze and excitation, as a share of the block's input, 1 at least;
+            0 for none.
 
     Raises:
         ValueError: If the settings give no network.
@@ -173,10 +175,13 @@ class RegNet(nn.Sequential):
 
     def __init__(self, settings: Settings, num_classes: int = 10, *, squeeze: float = 0.0) -> None:
         super().__init__()
-        if min(settings.w0, settings.depth, settings.group_width) < 1:
-            raise ValueError(f"w0, depth and group_width are 1 or more; got {settings}")
+        at_least_one(depth=settings.depth, group_width=settings.group_width)
         if settings.wa < 0 or settings.wm <= 1:
             raise ValueError(f"wa is 0 or more and wm above 1; got {settings}")
+        if settings.w0 < 5:
+            raise ValueError(f"w0 is 5 or more, which rounds to 8 channels; got {settings.w0}")
+        if squeeze < 0:
+            raise ValueError(f"squeeze is 0 or more; got {squeeze}")
         self.stem = nn.Sequential(
             XavierConv2d(32, kernel_size=3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(32),
@@ -191,7 +196,7 @@ class RegNet(nn.Sequential):
                     group,
                     strides=1 if index else 2,
                     project=index == 0,
-                    squeeze=round(width * squeeze),
+                    squeeze=max(1, round(width * squeeze)) if squeeze else 0,
                 )
                 stage.append(block)
                 width = channels

@@ -54,7 +54,7 @@ class ResNeXtBlock(nn.Module):
     ) -> None:
         super().__init__()
         width = round(num_channels * bot_mul)
-        if width % groups:
+        if min(width, groups) < 1 or width % groups:
             raise ValueError(f"{width} channels do not split into groups of {groups}")
         self.conv1 = XavierConv2d(width, kernel_size=1, bias=bias)
         self.bn1 = nn.LazyBatchNorm2d()
