@@ -535,7 +535,9 @@ def test_arguments_are_named_and_typed() -> None:
     from zoo.catalog.described import described
 
     texts = described(CATALOG.find("llama-3.2-1b"))
-    assert texts["num_hidden_layers"] == "int = None"
+    assert texts["num_hidden_layers"] == "int = 16"  # as the card's config says
+    assert texts["qk_norm"] == "bool"  # as the class of the config says
+    assert texts["head_dim"] == "int | None = None"
     assert "'hidden_size': 2048" in texts["config"]
     with pytest.raises(zoo.errors.BadArgument, match="Did you mean hidden_size"):
         resolve("llama", CATALOG, {"hiden_size": 3})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from inspect import Parameter, formatannotation
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo.catalog.arguments import taker_of
 from zoo.catalog.locate import locate_factory
@@ -20,7 +21,8 @@ def described(entry: Entry) -> dict[str, str]:
 
     Returns:
         A text for each argument, in order; empty where Python does not know them. Defaults are the
-        card's where it has its own.
+        card's where it has its own, also under `config`; an argument that may be left out and
+        whose type is never None has none to show.
 
     Raises:
         BadReference: The factory does not load.
@@ -29,9 +31,14 @@ def described(entry: Entry) -> dict[str, str]:
     if not callable(found.target):
         return {}
     taker = taker_of(found.target, entry.name)
-    parameters = taker.signature.parameters.values() if taker.signature else ()
+    known = taker.signature.parameters if taker.signature else {}
+    parameters = known.values()
+    config = entry.card.arguments.get(
+        "config", known["config"].default if "config" in known else None
+    )
+    said = {**(config if isinstance(config, Mapping) else {}), **entry.card.arguments}
     texts = {
-        parameter.name: _described(parameter, entry)
+        parameter.name: _described(parameter, said)
         for parameter in parameters
         if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     }
@@ -39,7 +46,7 @@ def described(entry: Entry) -> dict[str, str]:
     return texts | {name: text for name, text in own.items() if name not in texts}
 
 
-def _described(parameter: Parameter, entry: Entry) -> str:
+def _described(parameter: Parameter, said: Mapping[str, Any]) -> str:
     wanted = parameter.annotation
     kind = (
         ""
@@ -48,6 +55,7 @@ def _described(parameter: Parameter, entry: Entry) -> str:
         if isinstance(wanted, str)
         else formatannotation(wanted)
     )
-    default = entry.card.arguments.get(parameter.name, parameter.default)
-    value = "" if default is Parameter.empty else f"= {default!r}"
+    default = said.get(parameter.name, parameter.default)
+    unsaid = default is Parameter.empty or (default is None and kind and "None" not in kind)
+    value = "" if unsaid else f"= {default!r}"
     return " ".join(part for part in (kind, value) if part) or "any"
