@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import torch
@@ -21,9 +21,15 @@ from zoo.language import (
     select_rows,
     translate,
 )
+from zoo.models.gpt import gpt
 from zoo.models.rnn_lm import rnn_lm
 from zoo.models.seq2seq import seq2seq
 from zoo.models.seq2seq_attention import seq2seq_attention
+from zoo.models.t5 import t5
+from zoo.models.transformer import transformer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 VOCAB, END = 3, 0
 SEEDS = st.integers(0, 10_000)
@@ -246,13 +252,20 @@ def test_rows_of_nested_states() -> None:
 # decoders of zoo
 
 
-@pytest.mark.parametrize("cell", ["gru", "lstm"])
-@pytest.mark.parametrize("factory", [seq2seq, seq2seq_attention])
-def test_translations_of_a_model_have_the_probability_that_it_gives(
-    factory: Any, cell: str
-) -> None:
+TRANSLATORS: dict[str, Callable[[], Any]] = {
+    "seq2seq-gru": lambda: seq2seq(12, 6, 8, 16, 2, dropout=0.5, cell="gru"),
+    "seq2seq-lstm": lambda: seq2seq(12, 6, 8, 16, 2, dropout=0.5, cell="lstm"),
+    "attention-gru": lambda: seq2seq_attention(12, 6, 8, 16, 2, dropout=0.5, cell="gru"),
+    "attention-lstm": lambda: seq2seq_attention(12, 6, 8, 16, 2, dropout=0.5, cell="lstm"),
+    "transformer": lambda: transformer(12, 6, 16, 24, 2, 2, dropout=0.5),
+    "t5": lambda: t5(vocab_size=12, d_model=16, num_layers=2, dropout_rate=0.5),
+}
+
+
+@pytest.mark.parametrize("name", TRANSLATORS)
+def test_translations_of_a_model_have_the_probability_that_it_gives(name: str) -> None:
     torch.manual_seed(0)
-    model = factory(12, 6, 8, 16, 2, dropout=0.5, cell=cell)
+    model = TRANSLATORS[name]()
     src, lengths = torch.randint(12, (3, 5)), torch.tensor([5, 2, 4])
     model(src, src % 6, lengths)
     for parameter in model.parameters():
@@ -293,6 +306,22 @@ def test_a_language_model_is_searched(cell: str, batch: int, layers: int) -> Non
         for one in candidates:
             text = torch.tensor([[*begin[example].tolist(), *one.tokens]])
             log_p = model(text[:, :-1])[0][0, 2:].log_softmax(-1)
+            wanted = log_p[range(5), one.tokens].sum().item()
+            assert one.log_prob == pytest.approx(wanted, abs=1e-4)
+
+
+def test_a_decoder_with_kept_keys_is_searched() -> None:
+    torch.manual_seed(0)
+    model = gpt(vocab_size=9, n_embd=16, n_layer=2, n_head=2).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    begin = torch.randint(9, (3, 2))
+    found = beam_search(model.extend, None, begin, end=None, steps=5, beam=4)
+    for example, candidates in enumerate(found):
+        assert len({one.tokens for one in candidates}) == 4
+        for one in candidates:
+            text = torch.tensor([[*begin[example].tolist(), *one.tokens]])
+            log_p = model(text[:, :-1])[0, 1:].log_softmax(-1)
             wanted = log_p[range(5), one.tokens].sum().item()
             assert one.log_prob == pytest.approx(wanted, abs=1e-4)
 
