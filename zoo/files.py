@@ -39,7 +39,8 @@ def check_writable(path: str) -> None:
     if place.is_dir():
         raise OutputError(path, "it is a folder")
     if not place.parent.is_dir():
-        raise OutputError(path, f"there is no folder {place.parent}")
+        folder = place.parent if Path(path).is_symlink() else Path(path).parent
+        raise OutputError(path, f"there is no folder {folder}")
     needed = [place] if place.exists() else []
     if not _is_special(place):
         needed.append(place.parent)

@@ -225,6 +225,7 @@ def test_outputs_of_the_first_gpt_are_those_of_transformers() -> None:
         close(ours(IDS), theirs(IDS).logits)
 
 
+@pytest.mark.filterwarnings("ignore:.past_key_values. is deprecated:FutureWarning")  # 5.24
 def test_cached_decoding_is_that_of_transformers() -> None:
     theirs = gpt2_twin()
     ours, cache, state = copied(theirs), None, None

@@ -144,6 +144,7 @@ def test_outputs_are_those_of_transformers(settings: dict[str, Any], *, masked: 
         close(found * scale, wanted.logits * scale)
 
 
+@pytest.mark.filterwarnings("ignore:.past_key_values. is deprecated:FutureWarning")  # 5.24
 def test_cached_decoding_is_that_of_transformers() -> None:
     ours, theirs = pair()
     cache = None

@@ -61,7 +61,8 @@ def _input_fault(card: ModelCard) -> str | None:
     words = (card.default_input,) if isinstance(card.default_input, str) else card.default_input
     if not (isinstance(words, tuple) and all(isinstance(word, str) for word in words)):
         return f"default_input {_shown(words)} is neither text nor a tuple of texts"
-    if all(map(_is_plain, words)):
+    names = [word.partition("=")[0] for word in words if "=" in word]
+    if all(map(_is_plain, words)) and len(set(names)) == len(names):
         return None
     from zoo.analysis.inputs import parse_all
 
@@ -73,8 +74,11 @@ def _input_fault(card: ModelCard) -> str | None:
 
 
 def _is_plain(word: str) -> bool:
-    """Whether a word is dims, or dims of token ids, so that it need not be parsed."""
-    figures, ids, vocabulary = word.partition("@ints:")
+    """Whether a word is dims, or dims of token ids, named or not, so that it need not be parsed."""
+    name, named, rest = word.partition("=")
+    if named and not (name.isidentifier() and name.isascii()):
+        return False
+    figures, ids, vocabulary = (rest if named else word).partition("@ints:")
     dims = figures.split(",")
     numbers = (*dims, vocabulary) if ids else dims
     plain = all(one.isascii() and one.isdigit() and one[0] != "0" for one in numbers)
