@@ -167,6 +167,11 @@ def test_pooling(size: int, reach: int, step: int, ceil: bool) -> None:
 def test_adaptive_pooling() -> None:
     assert agrees("_adaptive_avg_pool2d_backward.default", some(2, 3, 2, 1), some(2, 3, 6, 5))
     assert agrees("_adaptive_avg_pool3d_backward.default", some(2, 3, 1, 1, 1), some(2, 3, 4, 4, 4))
+    for rank in (2, 3):
+        tensor = torch.rand(2, 3, *(6, 5, 4)[:rank])
+        pool = getattr(torch.ops.aten, f"adaptive_max_pool{rank}d")
+        y, where = pool(tensor, [2] * rank)
+        assert agrees(f"adaptive_max_pool{rank}d_backward.default", y, tensor, where)
 
 
 # convolutions and norms
