@@ -14,10 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from zoo.models._sizes import at_least_one
 
+T = TypeVar("T")
 Config = str | os.PathLike[str] | Mapping[str, object] | None
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
@@ -107,6 +109,22 @@ def check_counts(settings: object, names: Iterable[str]) -> None:
         ValueError: One is less than 1.
     """
     at_least_one(**{name: getattr(settings, name) for name in names})
+
+
+def check_divides(settings: object, whole: str, parts: str) -> None:
+    """Hold a width to a multiple of what it is shared by.
+
+    Args:
+        settings: What has both as attributes.
+        whole: Name of the width, or of the larger count.
+        parts: Name of the number of parts.
+
+    Raises:
+        ValueError: There is a rest.
+    """
+    all_of_it, shared = getattr(settings, whole), getattr(settings, parts)
+    if all_of_it % shared:
+        raise ValueError(f"{whole} is {all_of_it}, which {parts}, {shared}, does not divide")
 
 
 def check_shares(settings: object, names: Iterable[str]) -> None:
@@ -244,17 +262,40 @@ def check_needed(found: Mapping[str, object], needed: Iterable[str]) -> None:
             raise ValueError(f"the setting {name} is missing")
 
 
-def renamed(found: Mapping[str, object], aliases: Mapping[str, str]) -> dict[str, object]:
+def filled(kind: type[T], found: Mapping[str, object], needed: Iterable[str]) -> T:
+    """The dataclass of an architecture's settings, from all that a config says.
+
+    Args:
+        kind: The dataclass; it holds its fields to their types.
+        found: Settings by name; those that are no field are passed over.
+        needed: Which have no default.
+
+    Returns:
+        The settings.
+
+    Raises:
+        ValueError: One is missing, or does not do.
+    """
+    check_needed(found, needed)
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
+    return kind(**{name: value for name, value in found.items() if name in known})
+
+
+def renamed(
+    found: Mapping[str, object], aliases: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, object]:
     """Settings under one name each, a dtype without its `torch.`.
 
     Args:
         found: Settings by any of their names.
-        aliases: Other names, and the one that counts.
+        aliases: Other names, and the one that counts; `dtype` is that of transformers 5 for
+            `torch_dtype` in any case.
 
     Returns:
         Settings by the names that count.
     """
-    plain = {aliases.get(name, name): value for name, value in found.items()}
+    known = {"dtype": "torch_dtype", **aliases}
+    plain = {known.get(name, name): value for name, value in found.items()}
     if plain.get("torch_dtype") is not None:
         plain["torch_dtype"] = str(plain["torch_dtype"]).removeprefix("torch.")
     return plain

@@ -7,18 +7,19 @@ keys that make another architecture are refused by name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from zoo.models._config import (
     DTYPES,
     Config,
     check_counts,
+    check_divides,
     check_kind,
-    check_needed,
     check_one_of,
     check_shares,
     check_types,
+    filled,
     load,
     refuse,
     renamed,
@@ -110,11 +111,7 @@ class BertConfig:
         check_shares(self, ("hidden_dropout_prob", "attention_probs_dropout_prob"))
         check_one_of(self, "hidden_act", ACTIVATIONS)
         check_one_of(self, "torch_dtype", DTYPES)
-        if self.hidden_size % self.num_attention_heads:
-            raise ValueError(
-                f"hidden_size is {self.hidden_size}, which num_attention_heads, "
-                f"{self.num_attention_heads}, does not divide"
-            )
+        check_divides(self, "hidden_size", "num_attention_heads")
         for head in self.heads:
             if head not in HEADS:
                 raise ValueError(f"heads has {head!r}; known: {', '.join(HEADS)}")
@@ -134,8 +131,7 @@ def read(config: Config, given: Mapping[str, object]) -> BertConfig:
         ValueError: It is not there, is not JSON, lacks a setting, or describes another
             architecture.
     """
-    aliases = {"dtype": "torch_dtype"}
-    settings = {**renamed(load(config), aliases), **renamed(given, aliases)}
+    settings = {**renamed(load(config)), **renamed(given)}
     check_kind(settings, ("bert",))
     refuse(settings, REFUSED)
     refuse(
@@ -143,6 +139,4 @@ def read(config: Config, given: Mapping[str, object]) -> BertConfig:
         {"position_embedding_type": "positions of another kind"},
         unless=(None, "absolute"),
     )
-    check_needed(settings, NEEDED)
-    known = {one.name for one in fields(BertConfig)}
-    return BertConfig(**{name: value for name, value in settings.items() if name in known})  # type: ignore[arg-type]  # checked there
+    return filled(BertConfig, settings, NEEDED)

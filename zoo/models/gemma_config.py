@@ -8,7 +8,7 @@ before and behind attention and MLP.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from zoo.models._config import (
     DTYPES,
@@ -16,11 +16,12 @@ from zoo.models._config import (
     check_above_zero,
     check_causal,
     check_counts,
+    check_divides,
     check_kind,
     check_layer_types,
-    check_needed,
     check_one_of,
     check_types,
+    filled,
     load,
     refuse,
     renamed,
@@ -48,7 +49,6 @@ NEEDED = (
     "num_attention_heads",
     "num_key_value_heads",
 )
-ALIASES = {"dtype": "torch_dtype"}
 CLASSES: Mapping[str, Mapping[str, object]] = {
     "gemma": {},
     "gemma2": {
@@ -121,11 +121,7 @@ class GemmaConfig:
         check_counts(self, (*NEEDED, "head_dim", "sliding_window", "query_pre_attn_scalar"))
         check_above_zero(self, ("rope_theta", "attn_logit_softcapping", "final_logit_softcapping"))
         check_one_of(self, "torch_dtype", DTYPES)
-        if self.num_attention_heads % self.num_key_value_heads:
-            raise ValueError(
-                f"num_attention_heads is {self.num_attention_heads}, which num_key_value_heads, "
-                f"{self.num_key_value_heads}, does not divide"
-            )
+        check_divides(self, "num_attention_heads", "num_key_value_heads")
         if self.head_dim % 2:
             raise ValueError(f"head_dim is {self.head_dim}; a rotary embedding wants an even one")
         check_layer_types(self.layer_types, self.num_hidden_layers)
@@ -158,7 +154,7 @@ def read(config: Config, given: Mapping[str, object]) -> GemmaConfig:
         ValueError: It is not there, is not JSON, lacks a setting, or describes another
             architecture.
     """
-    found = renamed(load(config), ALIASES)
+    found = renamed(load(config))
     rope = found.pop("rope_parameters", None)
     if isinstance(rope, Mapping):
         found["rope_theta"] = rope.get("rope_theta", 10000.0)
@@ -172,7 +168,5 @@ def read(config: Config, given: Mapping[str, object]) -> GemmaConfig:
             f"hidden_activation is {activation!r}; this architecture has gelu_pytorch_tanh"
         )
     says = {**CLASSES.get(kind, {}), "sandwich": kind == "gemma2"}
-    settings = {**says, **found, **renamed(given, ALIASES)}
-    check_needed(settings, NEEDED)
-    known = {field.name for field in fields(GemmaConfig)}
-    return GemmaConfig(**{name: value for name, value in settings.items() if name in known})  # type: ignore[arg-type]  # checked there
+    settings = {**says, **found, **renamed(given)}
+    return filled(GemmaConfig, settings, NEEDED)

@@ -7,18 +7,19 @@ passed over; keys that make another architecture are refused by name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo.models._config import (
     DTYPES,
     Config,
     check_counts,
+    check_divides,
     check_kind,
-    check_needed,
     check_one_of,
     check_shares,
     check_types,
+    filled,
     load,
     refuse,
     renamed,
@@ -42,8 +43,8 @@ CLASSES: Mapping[str, Mapping[str, object]] = {
 }
 """What a `model_type` means where its config does not say."""
 
-ALIASES = {"dtype": "torch_dtype", "afn": "activation_function", "block_size": "n_positions"}
-"""Other names of a key: of transformers 5, of the first GPT, of nanoGPT."""
+ALIASES = {"afn": "activation_function", "block_size": "n_positions"}
+"""Other names of a key: of the first GPT, of nanoGPT."""
 
 ACTIVATIONS = ("gelu_new", "gelu", "gelu_pytorch_tanh", "relu")
 NEEDED = ("vocab_size", "n_embd", "n_layer", "n_head")
@@ -107,10 +108,7 @@ class GptConfig:
         check_shares(self, ("resid_pdrop", "embd_pdrop", "attn_pdrop"))
         check_one_of(self, "activation_function", ACTIVATIONS)
         check_one_of(self, "torch_dtype", DTYPES)
-        if self.n_embd % self.n_head:
-            raise ValueError(
-                f"n_embd is {self.n_embd}, which n_head, {self.n_head}, does not divide"
-            )
+        check_divides(self, "n_embd", "n_head")
 
 
 def read(config: Config, given: Mapping[str, object]) -> GptConfig:
@@ -134,6 +132,4 @@ def read(config: Config, given: Mapping[str, object]) -> GptConfig:
     if kind == "openai-gpt" and found.get("activation_function") == "gelu":
         found["activation_function"] = "gelu_new"  # the first GPT's gelu is the one by tanh
     settings = {**CLASSES.get(kind, {}), **found}
-    check_needed(settings, NEEDED)
-    known = {field.name for field in fields(GptConfig)}
-    return GptConfig(**{name: value for name, value in settings.items() if name in known})  # type: ignore[arg-type]  # checked there
+    return filled(GptConfig, settings, NEEDED)

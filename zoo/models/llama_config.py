@@ -16,7 +16,7 @@ The classes are those of transformers 5.23.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from zoo.models._config import (
@@ -27,9 +27,9 @@ from zoo.models._config import (
     check_counts,
     check_kind,
     check_layer_types,
-    check_needed,
     check_one_of,
     check_types,
+    filled,
     load,
     refuse,
     renamed,
@@ -73,8 +73,8 @@ SWITCHES: Mapping[str, tuple[str, ...]] = {
 }
 """Switches, and the model types whose classes know them."""
 
-ALIASES = {"dtype": "torch_dtype", "sliding_window_size": "sliding_window"}
-"""Other names of a key: transformers 5 says `dtype`, MLC `sliding_window_size`."""
+ALIASES = {"sliding_window_size": "sliding_window"}
+"""Another name of a key, which MLC has."""
 
 NEEDED = (
     "vocab_size",
@@ -265,9 +265,7 @@ def read(config: Config, given: Mapping[str, object]) -> LlamaConfig:
     kind = _refuse(found)
     settings = {**CLASSES.get(kind, {}), **found, **_plain(given)}
     shared = () if kind in ("", "llama") else ("num_key_value_heads",)
-    check_needed(settings, (*NEEDED, *shared))
-    known = {field.name for field in fields(LlamaConfig)}
-    return LlamaConfig(**{name: value for name, value in settings.items() if name in known})  # type: ignore[arg-type]  # checked there
+    return filled(LlamaConfig, settings, (*NEEDED, *shared))
 
 
 def _refuse(found: Mapping[str, object]) -> str:

@@ -8,7 +8,7 @@ architecture are refused by name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo.models._config import (
@@ -16,10 +16,10 @@ from zoo.models._config import (
     Config,
     check_counts,
     check_kind,
-    check_needed,
     check_one_of,
     check_shares,
     check_types,
+    filled,
     load,
     refuse,
     renamed,
@@ -123,10 +123,7 @@ def read(config: Config, given: Mapping[str, object]) -> T5Config:
         ValueError: It is not there, is not JSON, lacks a setting, or describes another
             architecture.
     """
-    aliases = {"dtype": "torch_dtype"}
-    settings = {**renamed(load(config), aliases), **renamed(given, aliases)}
+    settings = {**renamed(load(config)), **renamed(given)}
     check_kind(settings, ("t5",))
     refuse(settings, REFUSED)
-    check_needed(settings, NEEDED)
-    known = {field.name for field in fields(T5Config)}
-    return T5Config(**{name: value for name, value in settings.items() if name in known})  # type: ignore[arg-type]  # checked there
+    return filled(T5Config, settings, NEEDED)
