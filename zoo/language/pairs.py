@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from zoo.errors import LanguageError
+from zoo.language.batches import Batches
 from zoo.language.padding import truncate_pad
 
 if TYPE_CHECKING:
@@ -82,11 +83,9 @@ class Pairs:
         """
         if size < 1:
             raise LanguageError(f"batch of {size}", "it holds no pair", "Give 1 or more.")
-        order = torch.arange(len(self))
-        if generator is not None:
-            order = torch.randperm(len(self), generator=generator)
-        for some in order.split(size):
-            yield self.rows(some)
+        columns = tuple(getattr(self, one.name) for one in fields(self))
+        for some in Batches(columns, size, generator):
+            yield Pairs(*some)
 
 
 def read_pairs(text: str, most: int | None = None) -> list[tuple[list[str], list[str]]]:

@@ -42,15 +42,8 @@ def stem_v1() -> nn.Sequential:
     Returns:
         Six convolutions and a pool.
     """
-    return nn.Sequential(
-        ConvNorm(32, 3, 2, valid=True),  # (B, 32, 149, 149)
-        ConvNorm(32, 3, valid=True),  # (B, 32, 147, 147)
-        ConvNorm(64, 3),  # (B, 64, 147, 147)
-        nn.MaxPool2d(3, stride=2),  # (B, 64, 73, 73)
-        ConvNorm(80, 1),  # (B, 80, 73, 73)
-        ConvNorm(192, 3, valid=True),  # (B, 192, 71, 71)
-        ConvNorm(256, 3, 2, valid=True),  # (B, 256, 35, 35)
-    )
+    *narrow, _ = stem_of_v3()  # all but its last pool: (B, 192, 71, 71)
+    return nn.Sequential(*narrow, ConvNorm(256, 3, 2, valid=True))  # (B, 256, 35, 35)
 
 
 def block_a(channels: int, middle: int, last: int) -> ScaledResidual:

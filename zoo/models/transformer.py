@@ -25,6 +25,7 @@ says "about 37,000" of its vocabulary. B pairs of S source and T target tokens.
 from __future__ import annotations
 
 from math import sqrt
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -39,18 +40,21 @@ State = tuple[Tensor, Tensor | None, tuple[Tensor | None, ...]]
 inputs so far (B, P, N)."""
 
 
-class TransformerEncoder(Encoder):
-    """Embedding, positions and encoder blocks.
+class _Blocks(nn.Module):
+    """Embedding, positions and blocks, as encoder and decoder both have them.
 
     Args:
         vocab_size: Tokens that there are.
-        num_hiddens: Width N of a token.
+        num_hiddens: Width N of a token, the same on both sides.
         ffn_num_hiddens: Width inside the network at each position.
         num_heads: Heads; `num_hiddens` is a multiple.
         num_blks: Blocks.
         dropout: Of embeddings, attention shares and what is added.
         use_bias: Whether attention's linear maps have biases.
     """
+
+    block: ClassVar[type[TransformerEncoderBlock | TransformerDecoderBlock]]
+    """What is repeated."""
 
     def __init__(
         self,
@@ -70,59 +74,40 @@ class TransformerEncoder(Encoder):
         nn.init.normal_(self.embedding.weight, std=1 / self.scale)
         self.pos_encoding = PositionalEncoding(num_hiddens, dropout)
         self.blks = nn.ModuleList(
-            TransformerEncoderBlock(
-                num_hiddens, ffn_num_hiddens, num_heads, dropout, use_bias=use_bias
-            )
+            self.block(num_hiddens, ffn_num_hiddens, num_heads, dropout, use_bias=use_bias)
             for _ in range(num_blks)
         )
+
+    def embed(self, tokens: Tensor, before: int = 0) -> Tensor:
+        """Ids (B, T) of tokens that stand behind `before` others -> (B, T, N)."""
+        embedded: Tensor = self.pos_encoding(self.embedding(tokens) * self.scale, before)
+        return embedded
+
+
+class TransformerEncoder(_Blocks, Encoder):
+    """Embedding, positions and encoder blocks; built with what `_Blocks` is."""
+
+    block = TransformerEncoderBlock
 
     def forward(self, src: Tensor, src_valid_len: Tensor | None = None) -> Tensor:
         """Token ids (B, S) and lengths (B,) -> (B, S, N)."""
-        x = self.pos_encoding(self.embedding(src) * self.scale)  # (B, S, N)
+        x = self.embed(src)  # (B, S, N)
         for block in self.blks:
             x = block(x, src_valid_len)  # (B, S, N)
-        out: Tensor = x
-        return out
+        return x
 
 
-class TransformerDecoder(Decoder):
-    """Embedding, positions, decoder blocks and scores of the next token.
+class TransformerDecoder(_Blocks, Decoder):
+    """Embedding, positions, decoder blocks and scores of the next of V tokens.
 
-    It is given a whole target or goes on where its state ends: the scores are the same.
-
-    Args:
-        vocab_size: Tokens V that there are.
-        num_hiddens: Width N of a token, as the encoder's.
-        ffn_num_hiddens: Width inside the network at each position.
-        num_heads: Heads; `num_hiddens` is a multiple.
-        num_blks: Blocks.
-        dropout: Of embeddings, attention shares and what is added.
-        use_bias: Whether attention's linear maps have biases.
+    It is given a whole target or goes on where its state ends: the scores are the same. It is built
+    with what `_Blocks` is.
     """
 
-    def __init__(
-        self,
-        vocab_size: int,
-        num_hiddens: int,
-        ffn_num_hiddens: int,
-        num_heads: int,
-        num_blks: int,
-        dropout: float = 0.0,
-        *,
-        use_bias: bool = False,
-    ) -> None:
-        super().__init__()
-        at_least_one(vocab_size=vocab_size, num_hiddens=num_hiddens, num_blks=num_blks)
-        self.scale = sqrt(num_hiddens)
-        self.embedding = nn.Embedding(vocab_size, num_hiddens)
-        nn.init.normal_(self.embedding.weight, std=1 / self.scale)
-        self.pos_encoding = PositionalEncoding(num_hiddens, dropout)
-        self.blks = nn.ModuleList(
-            TransformerDecoderBlock(
-                num_hiddens, ffn_num_hiddens, num_heads, dropout, use_bias=use_bias
-            )
-            for _ in range(num_blks)
-        )
+    block = TransformerDecoderBlock
+
+    def __init__(self, vocab_size: int, *sizes: Any, use_bias: bool = False) -> None:
+        super().__init__(vocab_size, *sizes, use_bias=use_bias)
         self.dense: nn.Linear = XavierLinear(vocab_size)
 
     def init_state(self, encoded: Tensor, src_valid_len: Tensor | None = None) -> State:
@@ -133,7 +118,7 @@ class TransformerDecoder(Decoder):
         """Token ids (B, T) and a state -> scores of each next token (B, T, V), the state after."""
         encoded, src_valid_len, pasts = state
         before = 0 if pasts[0] is None else pasts[0].shape[1]
-        x = self.pos_encoding(self.embedding(tgt) * self.scale, before)  # (B, T, N)
+        x = self.embed(tgt, before)  # (B, T, N)
         inputs: list[Tensor] = []
         for block, past in zip(self.blks, pasts, strict=True):
             x, seen = block(x, encoded, src_valid_len, past)  # (B, T, N), (B, P + T, N)

@@ -164,10 +164,14 @@ def _of_two(tensor: Tensor, other: Tensor) -> Any:
         return NotImplemented
     if tensor.dtype == other.dtype and fits(other.shape, tensor.shape):
         return new(other, *other.shape)
+    return _both_stretched(tensor, other, torch.result_type(tensor, other))
+
+
+def _both_stretched(tensor: Tensor, other: Tensor, dtype: torch.dtype) -> Any:
     shape = _stretched(tensor.shape, other.shape)
     if shape is None or not (tensor.is_contiguous() and other.is_contiguous()):
         return NotImplemented
-    return torch.empty(shape, dtype=torch.result_type(tensor, other), device=META)
+    return torch.empty(shape, dtype=dtype, device=META)
 
 
 def _quotient(tensor: Any, other: Any, **options: Any) -> Any:
@@ -191,10 +195,7 @@ def _compare(tensor: Tensor, other: Any) -> Any:
     if isinstance(other, Tensor) and not alike(tensor.shape, other.shape):
         if fits(tensor.shape, other.shape):
             return torch.empty(tensor.shape, dtype=torch.bool, device=META)
-        shape = _stretched(tensor.shape, other.shape)
-        if shape is None or not (tensor.is_contiguous() and other.is_contiguous()):
-            return NotImplemented
-        return torch.empty(shape, dtype=torch.bool, device=META)
+        return _both_stretched(tensor, other, torch.bool)
     return like(tensor, torch.bool)
 
 

@@ -58,7 +58,29 @@ def masked_softmax(scores: Tensor, valid_lens: Tensor | None = None) -> Tensor:
     return softmax(scores.masked_fill(hidden, torch.finfo(scores.dtype).min), dim=-1)
 
 
-class DotProductAttention(nn.Module):
+class Scored(nn.Module):
+    """Values in the shares that scores give them; what a score is, a subclass says."""
+
+    dropout: nn.Dropout
+    """Leaves out shares in training."""
+
+    def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """How well each key answers each query: (B, Q, Dq), (B, K, Dk) -> (B, Q, K)."""
+        raise NotImplementedError
+
+    def weights(self, queries: Tensor, keys: Tensor, valid_lens: Tensor | None = None) -> Tensor:
+        """Shares of each key: (B, Q, Dq), (B, K, Dk), (B,) or (B, Q) -> (B, Q, K)."""
+        return masked_softmax(self.scores(queries, keys), valid_lens)
+
+    def forward(
+        self, queries: Tensor, keys: Tensor, values: Tensor, valid_lens: Tensor | None = None
+    ) -> Tensor:
+        """(B, Q, Dq), (B, K, Dk), (B, K, V), (B,) or (B, Q) -> (B, Q, V)."""
+        shares: Tensor = self.dropout(self.weights(queries, keys, valid_lens))  # (B, Q, K)
+        return shares @ values
+
+
+class DotProductAttention(Scored):
     """Scaled dot product attention: queries and keys of one width.
 
     Args:
@@ -69,20 +91,12 @@ class DotProductAttention(nn.Module):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
 
-    def weights(self, queries: Tensor, keys: Tensor, valid_lens: Tensor | None = None) -> Tensor:
-        """Shares of each key: (B, Q, D), (B, K, D), (B,) or (B, Q) -> (B, Q, K)."""
-        scores = queries @ keys.transpose(1, 2) / sqrt(queries.shape[-1])  # (B, Q, K)
-        return masked_softmax(scores, valid_lens)  # (B, Q, K)
-
-    def forward(
-        self, queries: Tensor, keys: Tensor, values: Tensor, valid_lens: Tensor | None = None
-    ) -> Tensor:
-        """(B, Q, D), (B, K, D), (B, K, V), (B,) or (B, Q) -> (B, Q, V)."""
-        shares: Tensor = self.dropout(self.weights(queries, keys, valid_lens))  # (B, Q, K)
-        return shares @ values
+    def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """(B, Q, D), (B, K, D) -> (B, Q, K)."""
+        return queries @ keys.transpose(1, 2) / sqrt(queries.shape[-1])
 
 
-class AdditiveAttention(nn.Module):
+class AdditiveAttention(Scored):
     """Additive attention: queries and keys may differ in width.
 
     Args:
@@ -98,18 +112,11 @@ class AdditiveAttention(nn.Module):
         self.w_v = XavierLinear(1, bias=False)
         self.dropout = nn.Dropout(dropout)
 
-    def weights(self, queries: Tensor, keys: Tensor, valid_lens: Tensor | None = None) -> Tensor:
-        """Shares of each key: (B, Q, Dq), (B, K, Dk), (B,) or (B, Q) -> (B, Q, K)."""
+    def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """(B, Q, Dq), (B, K, Dk) -> (B, Q, K)."""
         features = self.W_q(queries)[:, :, None] + self.W_k(keys)[:, None]  # (B, Q, K, N)
-        scores = self.w_v(features.tanh()).squeeze(-1)  # (B, Q, K)
-        return masked_softmax(scores, valid_lens)  # (B, Q, K)
-
-    def forward(
-        self, queries: Tensor, keys: Tensor, values: Tensor, valid_lens: Tensor | None = None
-    ) -> Tensor:
-        """(B, Q, Dq), (B, K, Dk), (B, K, V), (B,) or (B, Q) -> (B, Q, V)."""
-        shares: Tensor = self.dropout(self.weights(queries, keys, valid_lens))  # (B, Q, K)
-        return shares @ values
+        scores: Tensor = self.w_v(features.tanh()).squeeze(-1)  # (B, Q, K)
+        return scores
 
 
 class MultiHeadAttention(nn.Module):
