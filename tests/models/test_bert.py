@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 import zoo
-from tests.models.transformers_twin import close, drawn, one_thread, size, twin
+from tests.models.learning import one_thread
+from tests.models.measures import numel
+from tests.models.transformers_twin import close, drawn, twin
 from zoo.analysis.skeleton import skeleton
 from zoo.language import (
     Vocabulary,
@@ -60,7 +62,7 @@ LARGE = {
 def test_parameters_of_published_configs(
     settings: dict[str, Any], heads: list[str], parameters: int
 ) -> None:
-    assert size(skeleton(lambda: bert(BASE, heads=heads, **settings))) == parameters
+    assert numel(skeleton(lambda: bert(BASE, heads=heads, **settings))) == parameters
 
 
 @pytest.mark.parametrize(("name", "parameters", "settings"), PUBLISHED, ids=str)
@@ -80,7 +82,7 @@ def test_the_card_of_base_is_its_config() -> None:
 def test_the_book_s_model() -> None:
     item = ITEMS["bert-model"]
     model = bert_book(**item["args"]).eval()
-    assert size(model) == item["derived_params"]
+    assert numel(model) == item["derived_params"]
     shapes = item["inputs"]
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randint(0, 10000, shapes["tokens"], generator=generator)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from tests.models.measures import close, numel
 from zoo.models.attention import additive_attention, dot_product_attention, multi_head_attention
 from zoo.models.blocks.attention import (
     AdditiveAttention,
@@ -33,14 +34,6 @@ ITEMS: dict[str, dict[str, Any]] = {
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
-
-
-def close(ours: Tensor, theirs: Tensor) -> None:
-    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
-
-
-def numel(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def triple() -> tuple[Tensor, Tensor, Tensor]:

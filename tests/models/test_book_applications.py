@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import zoo
+from tests.models.measures import numel
 from zoo import TensorSpec
 from zoo.language.batches import Batches
 from zoo.language.padding import pad_texts
@@ -61,10 +62,6 @@ ORACLE = Path(__file__).parents[1] / "oracles" / "d2l.json"
 ITEMS: dict[str, dict[str, Any]] = {
     item["id"]: item for item in json.loads(ORACLE.read_text())["items"] if item["id"] in D2L_ITEMS
 }
-
-
-def numel(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def arguments(name: str, *leave_out: str) -> dict[str, Any]:

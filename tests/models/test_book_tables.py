@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import zoo
+from tests.models.measures import numel
 from zoo.models._init import XavierConv2d
 from zoo.models.alexnet import alexnet
 from zoo.models.anynet import Stage, anynet, regnetx32
@@ -134,10 +135,6 @@ def layers(model: nn.Module, x: Tensor) -> list[list[object]]:
         child.register_forward_hook(note)
     model(x)
     return seen
-
-
-def numel(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 @pytest.mark.parametrize("name", [name for name in NETS if "layers" in ITEMS[name]])

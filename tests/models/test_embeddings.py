@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import zoo
+from tests.models.measures import numel
 from zoo.language import huffman, subword_ids
 from zoo.models.fasttext import FastText, fasttext
 from zoo.models.glove import GloVe, glove, glove_loss
@@ -58,10 +59,6 @@ def _seed() -> None:
 
 def ids(*shape: int, words: int = 20) -> torch.Tensor:
     return torch.randint(words, shape)
-
-
-def numel(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 # shapes and parameters

@@ -15,7 +15,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 import zoo
-from tests.models.transformers_twin import close, one_thread, size, twin
+from tests.models.learning import one_thread
+from tests.models.measures import numel
+from tests.models.transformers_twin import close, twin
 from zoo.analysis.skeleton import skeleton
 from zoo.language import Vocabulary, clean
 from zoo.models.gpt import Gpt, State, gpt
@@ -34,7 +36,7 @@ D2L_ITEMS = ("gpt-size", "chinchilla-size")
 
 @pytest.mark.parametrize(("name", "parameters", "settings"), PUBLISHED, ids=str)
 def test_cards_have_published_sizes(name: str, parameters: int, settings: dict[str, Any]) -> None:
-    assert size(skeleton(lambda: gpt(settings))) == parameters
+    assert numel(skeleton(lambda: gpt(settings))) == parameters
     assert f" {parameters:,} parameters" in str(zoo.info(f"llms/{name}").rows[2]["value"])
 
 
@@ -46,10 +48,10 @@ def test_published_configs_are_those_of_the_cards(name: str, parameters: int) ->
     config = CONFIGS / f"{name}.json"
     (settings,) = (found for card, _, found in PUBLISHED if card == name)
     assert read(config, {}) == read(settings, {})
-    assert size(skeleton(lambda: gpt(config))) == parameters
+    assert numel(skeleton(lambda: gpt(config))) == parameters
     embedding = 50257 * read(config, {}).n_embd
     untied = skeleton(lambda: gpt(config, tie_word_embeddings=False))
-    assert size(untied) == parameters + embedding
+    assert numel(untied) == parameters + embedding
 
 
 # nanoGPT's table of GPT-2 without biases: parameters and FLOPs of each part
@@ -130,7 +132,7 @@ def test_chinchilla_s_seventy_billion_by_arithmetic() -> None:
     """
     item = ITEMS["chinchilla-size"]
     settings = {"n_layer": 80, "n_embd": 8192, "n_head": 64, "vocab_size": 32000}
-    plain = size(skeleton(lambda: gpt(None, **settings, n_positions=1))) - 8192
+    plain = numel(skeleton(lambda: gpt(None, **settings, n_positions=1))) - 8192
     assert round(plain / 1e9) == 65
     found = round((plain + 80 * 8192 * 8192) / 1e9)
     assert f"{found} billion" == item["outputs"]["params"]

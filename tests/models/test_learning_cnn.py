@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 
+from tests.models.learning import one_thread
 from zoo.models._init import XavierConv2d, XavierLinear
 from zoo.models.anynet import anynet
 from zoo.models.batchnorm_scratch import batchnorm_scratch
@@ -57,12 +58,9 @@ def digits() -> Digits:
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small operators on several threads mostly wait, where other processes run too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def _one_thread() -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 def trained(model: nn.Module, digits: Digits, *, steps: int, rate: float) -> float:

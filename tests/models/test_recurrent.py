@@ -13,6 +13,8 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 import zoo
+from tests.models.learning import one_thread
+from tests.models.measures import numel
 from zoo.models import bidirectional_rnn as both
 from zoo.models import deep_rnn as deep
 from zoo.models.autoregressive import Autoregressive, autoregressive, autoregressive_mlp
@@ -33,10 +35,6 @@ GATES: dict[str, tuple[str, ...]] = {"rnn": ("h",), "gru": ("r", "z", "h"), "lst
 """torch's order of the gates, by the book's letters."""
 
 T, B, WIDTH, H = 7, 3, 5, 6
-
-
-def numel(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def copy_layer(scratch: nn.Module, layer: nn.Module, suffix: str) -> None:
@@ -81,11 +79,9 @@ def agrees(scratch: nn.Module, layer: nn.Module, kind: str) -> None:
 @pytest.fixture(autouse=True)
 def _seeded_on_one_thread() -> Iterator[None]:
     """Layers this small take longer on several."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
+    with one_thread():
+        yield
 
 
 # equal to torch's layers

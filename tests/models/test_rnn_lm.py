@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy, one_hot
 
 import zoo
+from tests.models.learning import one_thread
 from zoo.language import (
     AddK,
     KneserNey,
@@ -33,11 +34,9 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _seeded_on_one_thread() -> Iterator[None]:
     """Layers this small take longer on several."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
+    with one_thread():
+        yield
 
 
 def ids(*shape: int, size: int = 28) -> torch.Tensor:

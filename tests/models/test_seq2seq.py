@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import zoo
+from tests.models.learning import one_thread
 from zoo.errors import BuildError
 from zoo.language import Vocabulary, build_pairs, corpus_bleu, translate
 from zoo.language.pairs import RESERVED
@@ -243,11 +244,8 @@ HELD_OUT = 200
 
 @pytest.fixture
 def _one_thread() -> Iterator[None]:
-    """Layers so small are slower when they are divided."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with one_thread():
+        yield
 
 
 def words(count: int) -> list[list[str]]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 import zoo
+from tests.models.learning import one_thread
 from zoo.models.densenet_cifar import densenet_cifar
 from zoo.models.preresnet import PreBasic, PreBottleneck, preresnet
 from zoo.models.resnet_cifar import BasicBlock, ZeroPad, resnet_cifar
@@ -152,12 +153,9 @@ def test_the_first_shortcut_begins_behind_norm_and_relu() -> None:
 
 
 @pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Small operators on several threads mostly wait, where other processes run too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def _one_thread() -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 def digits() -> tuple[Tensor, Tensor]:
@@ -176,7 +174,7 @@ def gradient_ratio(*, depth: int, residual: bool) -> float:
     return sizes[2] / sizes[-1]
 
 
-@pytest.mark.usefixtures("one_thread")
+@pytest.mark.usefixtures("_one_thread")
 def test_shortcuts_carry_gradients_through_a_thousand_layers() -> None:
     assert 1e-3 < gradient_ratio(depth=1001, residual=True) < 1e6
     assert not gradient_ratio(depth=1001, residual=False) < 1e20  # it grows beyond float32
@@ -198,7 +196,7 @@ def accuracy(*, residual: bool) -> float:
         return (model(images[1400:]).argmax(1) == labels[1400:]).float().mean().item()
 
 
-@pytest.mark.usefixtures("one_thread")
+@pytest.mark.usefixtures("_one_thread")
 def test_deep_networks_learn_with_shortcuts_and_not_without() -> None:
     _, labels = digits()
     majority = labels[1400:].bincount().max().item() / len(labels[1400:])

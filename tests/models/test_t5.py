@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
 import zoo
-from tests.models.transformers_twin import close, one_thread, size, twin
+from tests.models.learning import one_thread
+from tests.models.measures import numel
+from tests.models.transformers_twin import close, twin
 from zoo.analysis.skeleton import skeleton
 from zoo.models.t5 import T5, buckets, t5
 from zoo.models.t5_config import T5Config, read
@@ -26,7 +28,7 @@ SMALL_JSON = Path(__file__).parents[1] / "oracles" / "hf_configs" / "t5-small.js
 
 @pytest.mark.parametrize(("name", "parameters", "settings"), PUBLISHED, ids=str)
 def test_cards_have_published_sizes(name: str, parameters: int, settings: dict[str, Any]) -> None:
-    assert size(skeleton(lambda: t5(settings))) == parameters
+    assert numel(skeleton(lambda: t5(settings))) == parameters
     assert f" {parameters:,} parameters" in str(zoo.info(f"llms/{name}").rows[2]["value"])
 
 
@@ -34,7 +36,7 @@ def test_a_published_config_is_that_of_its_card() -> None:
     (settings,) = (found for name, _, found in PUBLISHED if name == "t5-small")
     ours, theirs = read(settings, {}), read(SMALL_JSON, {})
     assert ours.decoder_layers == theirs.decoder_layers
-    assert size(skeleton(lambda: t5(SMALL_JSON))) == 60_506_624
+    assert numel(skeleton(lambda: t5(SMALL_JSON))) == 60_506_624
     assert read({**settings, "num_decoder_layers": 6}, {}) == theirs
 
 

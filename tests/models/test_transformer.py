@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 import zoo
 from tests.models.learning import fit, one_thread
+from tests.models.measures import close, numel
 from zoo.models.blocks.positional import sinusoids
 from zoo.models.blocks.transformer import (
     AddNorm,
@@ -56,14 +57,6 @@ def _one_thread() -> Iterator[None]:
     torch.manual_seed(0)
     with one_thread():
         yield
-
-
-def close(ours: Tensor, theirs: Tensor) -> None:
-    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
-
-
-def numel(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 # What the book prints or asserts

@@ -14,6 +14,7 @@ from torchvision.models import VisionTransformer, get_model
 
 import zoo
 from tests.models.learning import fit, one_thread
+from tests.models.measures import close, numel
 from zoo.models import vit as models
 from zoo.models.vit import BOOK, PatchEmbedding, ViT, ViTBlock, ViTMLP, ViTSizes
 
@@ -40,14 +41,6 @@ def _one_thread() -> Iterator[None]:
     torch.manual_seed(0)
     with one_thread():
         yield
-
-
-def close(ours: Tensor, theirs: Tensor) -> None:
-    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
-
-
-def numel(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def on_meta(model: Callable[[], nn.Module], *shape: int) -> tuple[nn.Module, tuple[int, ...]]:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
 import pytest
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.models import measures
 
 
 def twin(kind: str, config: str, **settings: object) -> nn.Module:
@@ -35,23 +31,7 @@ def drawn(model: nn.Module) -> None:
             parameter.copy_(around + spread * noise)
 
 
-def size(model: nn.Module) -> int:
-    """Parameters, tied ones once."""
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
 def close(ours: Tensor, theirs: Tensor) -> None:
     """Equal to 1e-5, and not because both are nothing."""
     assert theirs.std() > 0.1
-    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Small products take longer on several threads, and much longer beside other processes."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    measures.close(ours, theirs)
